@@ -1,0 +1,27 @@
+# contourfuse_add_layer_test(<layer> [LINKS <test-only libraries>...])
+#
+# Every *_test.cpp of the calling folder as the program <layer>_test. It links that one layer, so a
+# test that reaches upwards does not link either.
+include(GoogleTest)
+
+function(contourfuse_add_layer_test layer)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS")
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  if(NOT sources)
+    return()
+  endif()
+  set(target ${layer}_test)
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE contourfuse_${layer} ${arg_LINKS} GTest::gtest_main
+                                          GTest::gmock contourfuse_warnings)
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests"
+                                               "${PROJECT_SOURCE_DIR}/src")
+  target_compile_definitions(${target}
+                             PRIVATE CONTOURFUSE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_compile_options(${target} PRIVATE -ffp-contract=off)
+  gtest_discover_tests(
+    ${target}
+    TEST_PREFIX "${layer}."
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${CONTOURFUSE_TEST_ENVIRONMENT}")
+endfunction()

@@ -1,0 +1,23 @@
+// How a long call is to be run: threads, progress, cancellation.
+#pragma once
+
+#include "contourfuse/core/cancellation.hpp"
+#include "contourfuse/core/progress.hpp"
+
+namespace contourfuse {
+
+struct Execution {
+  int threads = 0;  ///< 0: all processors this process may use
+  Progress* progress = nullptr;              ///< not owned; null: silent
+  const Cancellation* cancellation = nullptr;  ///< not owned; null: cannot be cancelled
+
+  /// `threads`, or the processors of this process's affinity mask.
+  [[nodiscard]] int thread_count() const;
+  void begin(std::string_view stage, std::uint64_t total_bytes) const;
+  void advance(std::uint64_t bytes) const;
+  void end() const;
+  /// Throws when cancelled.
+  void check_cancelled() const;
+};
+
+}  // namespace contourfuse

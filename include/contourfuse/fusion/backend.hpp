@@ -1,0 +1,117 @@
+// What a backend is given and what it hands back: plain data over io, numeric and core.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "contourfuse/core/dtype.hpp"
+#include "contourfuse/core/execution.hpp"
+#include "contourfuse/io/file.hpp"
+#include "contourfuse/numeric/moments.hpp"
+#include "contourfuse/numeric/record.hpp"
+
+namespace contourfuse {
+
+/// The elements of one delta matrix, stored or made on the fly. Thread-safe.
+class DeltaReader {
+ public:
+  DeltaReader() = default;
+  DeltaReader(const DeltaReader&) = delete;
+  DeltaReader& operator=(const DeltaReader&) = delete;
+  virtual ~DeltaReader() = default;
+  /// Elements [first, first + out.size() / element bytes), row-major in the delta's own shape, in
+  /// its dtype.
+  virtual void read(std::uint64_t first, std::span<std::byte> out) const = 0;
+};
+
+enum class ScfRole : std::uint8_t { kDown, kGate };
+
+/// One matrix to edit.
+struct MatrixJob {
+  std::string name{};         ///< of the tensor, for errors and for stochastic rounding
+  std::string delta_place{};  ///< file or recipe that the delta comes from, for errors
+  ScfRole role = ScfRole::kDown;
+  std::size_t shard = 0;
+  std::uint64_t offset = 0;  ///< byte offset of element (0, 0) in the shard's file
+  std::uint64_t rows = 0;
+  std::uint64_t cols = 0;
+  std::uint64_t covered_rows = 0;
+  std::uint64_t covered_cols = 0;
+  DType dtype = DType::kBF16;
+  DType delta_dtype = DType::kBF16;
+  const DeltaReader* delta = nullptr;  ///< shape [covered_rows, covered_cols]; not owned
+
+  [[nodiscard]] std::uint64_t covered() const noexcept { return covered_rows * covered_cols; }
+  [[nodiscard]] bool full_width() const noexcept { return covered_cols == cols; }
+};
+
+enum class AlphaRule : std::uint8_t { kSigmaRatio, kInverseSigma, kPlain };
+
+struct ScfNumbers {
+  double alpha = 0;
+  float gamma = 0;
+  AlphaRule alpha_rule = AlphaRule::kSigmaRatio;
+  bool stochastic = false;
+  std::uint64_t rounding_seed = 0;
+  bool keep_nonfinite = false;
+};
+
+/// One file to copy with its matrices edited on the way.
+struct ShardJob {
+  const File* source = nullptr;  ///< not owned
+  File* target = nullptr;        ///< not owned; null: compute and hash, write nothing
+  std::uint64_t bytes = 0;
+};
+
+struct FuseJob {
+  std::vector<ShardJob> shards{};
+  std::vector<MatrixJob> matrices{};  ///< by shard, then offset
+  ScfNumbers numbers{};
+  bool map_sources = false;  ///< read through mappings
+  bool durable = true;       ///< start writeback on the way
+};
+
+struct MatrixResult {
+  std::optional<double> sigma_weight{};  ///< null where the norm does not use it
+  std::optional<double> sigma_delta{};
+  std::optional<float> alpha_dynamic{};  ///< down
+  bool delta_is_zero = false;            ///< left as it is
+  RecordCounts counts{};
+  RecordSums sums{};
+  std::string weight_hash{};  ///< XXH3-128 of the edited tensor, in the output
+  std::string delta_hash{};   ///< of the delta's bytes
+};
+
+struct ShardResult {
+  std::string source_hash{};  ///< XXH3-128 of the base's file
+  std::string target_hash{};
+};
+
+struct FuseResults {
+  std::vector<MatrixResult> matrices{};  ///< as FuseJob::matrices
+  std::vector<ShardResult> shards{};
+  std::uint64_t bytes_read = 0;  ///< base and delta
+  std::uint64_t bytes_written = 0;
+  std::uint64_t delta_bytes_read = 0;
+};
+
+class Backend {
+ public:
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  /// Copies every shard, editing the matrices; the targets are written whole and not yet synced.
+  /// Non-finite input or result: Error{kBadInput, "non-finite"} with tensor, count and first
+  /// element. Equal non-zero deltas under a norm: Error{kBadInput, "no-spread"}.
+  virtual FuseResults run(const FuseJob& job, const Execution& execution) = 0;
+};
+
+}  // namespace contourfuse

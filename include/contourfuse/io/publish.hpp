@@ -1,0 +1,47 @@
+// All-or-nothing output folders.
+#pragma once
+
+#include <filesystem>
+
+namespace contourfuse {
+
+enum class Durability { kFull, kNone };
+
+/// Refuses (Error{kBadInput}) an output that exists unless `overwrite` and a folder
+/// ("output-exists", "output-not-a-folder"), and a missing or unwritable parent
+/// ("output-parent-missing", "output-not-writable"). Changes nothing: for dry runs.
+void refuse_unusable_output(const std::filesystem::path& output, bool overwrite);
+
+/// A folder `OUTPUT.partial-<id>` beside OUTPUT that becomes OUTPUT in one step. Until publish()
+/// nothing named OUTPUT is touched; if it never comes, the destructor removes the partial.
+class PartialFolder {
+ public:
+  /// Refuses what refuse_unusable_output refuses.
+  PartialFolder(std::filesystem::path target, bool overwrite, Durability durability);
+  PartialFolder(const PartialFolder&) = delete;
+  PartialFolder& operator=(const PartialFolder&) = delete;
+  ~PartialFolder();
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return partial_; }
+  [[nodiscard]] Durability durability() const noexcept { return durability_; }
+
+  /// Syncs every folder inside the partial (files are synced by who wrote them).
+  void sync_folders() const;
+  /// Syncs the folders, exchanges the partial with the target or renames it to it, and syncs the
+  /// parent; an overwritten target is removed last. Throws Error{kBadInput, "output-exists"} if
+  /// another run published first.
+  void publish();
+
+ private:
+  std::filesystem::path target_;
+  std::filesystem::path partial_;
+  bool overwrite_;
+  Durability durability_;
+  bool published_ = false;
+};
+
+/// Refuses (Error{kBadInput, "output-overlaps-input"}) an output equal to, inside of, or containing
+/// `input`, links resolved.
+void refuse_overlap(const std::filesystem::path& output, const std::filesystem::path& input);
+
+}  // namespace contourfuse

@@ -1,0 +1,26 @@
+// Shape-Contoured Fusion of one element.
+#pragma once
+
+#include <cmath>
+
+#include "contourfuse/numeric/host_device.hpp"
+
+namespace contourfuse {
+
+/// t of down_proj: α_dyn·d, one f32 multiply.
+CONTOURFUSE_HOST_DEVICE float contour_down(float delta, float alpha_dynamic) {
+  return alpha_dynamic * delta;
+}
+
+/// t of gate_proj: d clamped to [−γ, γ]. Two ternaries: fminf and fmaxf treat NaN otherwise and stay
+/// scalar on a CPU.
+CONTOURFUSE_HOST_DEVICE float contour_gate(float delta, float gamma) {
+  return delta < -gamma ? -gamma : (delta > gamma ? gamma : delta);
+}
+
+/// w·(1 + t) with one rounding: w + t·w as a fused multiply-add, before the cast to the stored type.
+CONTOURFUSE_HOST_DEVICE float apply_contour(float contour, float weight) {
+  return fmaf(contour, weight, weight);
+}
+
+}  // namespace contourfuse

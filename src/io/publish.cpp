@@ -1,0 +1,198 @@
+// The partial folder, its one step to the target, and which targets are refused.
+#include "contourfuse/io/publish.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "contourfuse/core/error.hpp"
+#include "contourfuse/io/file.hpp"
+#include "io_error.hpp"
+#include "unique_suffix.hpp"
+
+namespace contourfuse {
+namespace fs = std::filesystem;
+namespace {
+
+Place place_of(const fs::path& path) { return Place{.file = path.string()}; }
+
+[[noreturn]] void refuse_existing(const fs::path& target) {
+  throw Error(Failure::kBadInput, "output-exists", "the output exists already", place_of(target),
+              "choose another name, or give --overwrite to replace it");
+}
+
+// Absolute, without a trailing slash, and ending in a name.
+fs::path normal_target(const fs::path& target) {
+  fs::path normal;
+  std::error_code error;
+  if (!target.empty()) normal = fs::absolute(target, error);
+  if (!normal.has_filename()) normal = normal.parent_path();
+  if (normal.filename() == "." || normal.filename() == "..") {
+    normal = fs::weakly_canonical(normal, error);
+  }
+  if (error || !normal.has_filename()) {
+    throw Error(Failure::kBadInput, "output-not-usable",
+                error ? error.message() : "the output must have a name", place_of(target));
+  }
+  return normal;
+}
+
+int rename_with(const fs::path& from, const fs::path& to, unsigned flags) {
+  return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) == 0 ? 0 : errno;
+}
+
+bool flags_unsupported(int error) { return error == EINVAL || error == ENOSYS; }
+
+// 0 or an errno; EEXIST or ENOTEMPTY where another run came first.
+int rename_to_new(const fs::path& partial, const fs::path& target) {
+  const int error = rename_with(partial, target, RENAME_NOREPLACE);
+  if (!flags_unsupported(error)) return error;
+  // A plain rename replaces no folder that holds something, and every finished output does.
+  if (fs::exists(fs::symlink_status(target))) return EEXIST;
+  return ::rename(partial.c_str(), target.c_str()) == 0 ? 0 : errno;
+}
+
+// 0 or an errno. Afterwards the old target stands at `partial`.
+int exchange(const fs::path& partial, const fs::path& target) {
+  const int error = rename_with(partial, target, RENAME_EXCHANGE);
+  if (!flags_unsupported(error)) return error;
+  // Two steps where the filesystem cannot exchange: in between there is no output, but both stand
+  // beside it.
+  fs::path old = partial;
+  old += "-old";
+  if (::rename(target.c_str(), old.c_str()) != 0) return errno;
+  if (::rename(partial.c_str(), target.c_str()) != 0) {
+    const int failed = errno;
+    static_cast<void>(::rename(old.c_str(), target.c_str()));
+    return failed;
+  }
+  return ::rename(old.c_str(), partial.c_str()) == 0 ? 0 : errno;
+}
+
+// `path` and every folder above it.
+std::vector<fs::path> upwards(fs::path path) {
+  std::vector<fs::path> all{path};
+  while (path.has_relative_path()) {
+    path = path.parent_path();
+    all.push_back(path);
+  }
+  return all;
+}
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error) && !error;
+}
+
+fs::path resolved(const fs::path& path) {
+  fs::path result = fs::weakly_canonical(fs::absolute(path));
+  if (!result.has_filename() && result.has_relative_path()) result = result.parent_path();
+  return result;
+}
+
+}  // namespace
+
+void refuse_unusable_output(const fs::path& output, bool overwrite) {
+  const fs::path target = normal_target(output);
+  std::error_code error;
+  const fs::path parent = target.parent_path();
+  if (!fs::is_directory(parent, error)) {
+    throw Error(Failure::kBadInput, "output-parent-missing",
+                "the folder that the output is to stand in does not exist", place_of(parent),
+                "make it first, or choose another output");
+  }
+  const fs::file_status status = fs::symlink_status(target, error);
+  if (fs::exists(status)) {
+    if (!overwrite) refuse_existing(target);
+    if (!fs::is_directory(status)) {
+      throw Error(Failure::kBadInput, "output-not-a-folder",
+                  "only a folder is overwritten, and this is none", place_of(target));
+    }
+  }
+  if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+    throw Error(Failure::kBadInput, "output-not-writable",
+                "this folder, which the output is to stand in, cannot be written to",
+                place_of(parent));
+  }
+}
+
+PartialFolder::PartialFolder(fs::path target, bool overwrite, Durability durability)
+    : overwrite_(overwrite), durability_(durability) {
+  refuse_unusable_output(target, overwrite);
+  target_ = normal_target(target);
+  partial_ = target_;
+  partial_ += ".partial-" + unique_suffix();
+  if (::mkdir(partial_.c_str(), 0777) != 0) throw_path_error(errno, "make the folder", partial_);
+}
+
+PartialFolder::~PartialFolder() {
+  std::error_code ignored;  // a destructor cannot report it, and the error under way says more
+  if (!published_) fs::remove_all(partial_, ignored);
+}
+
+void PartialFolder::sync_folders() const {
+  if (durability_ == Durability::kNone) return;
+  try {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(partial_)) {
+      if (entry.symlink_status().type() == fs::file_type::directory) sync_folder(entry.path());
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw_io_error(error.code().value(), "list the folder", place_of(partial_));
+  }
+  sync_folder(partial_);
+}
+
+void PartialFolder::publish() {
+  sync_folders();
+  bool replaced = overwrite_;
+  int error = overwrite_ ? exchange(partial_, target_) : ENOENT;
+  if (error == ENOENT) {
+    replaced = false;
+    error = rename_to_new(partial_, target_);
+  }
+  if (error == EEXIST || error == ENOTEMPTY) refuse_existing(target_);
+  if (error != 0) throw_io_error(error, "publish the output", place_of(target_));
+  published_ = true;
+  if (durability_ == Durability::kFull) sync_folder(target_.parent_path());
+  if (!replaced) return;
+  std::error_code removal;
+  fs::remove_all(partial_, removal);
+  if (removal) {
+    throw Error(Failure::kFailed, "old-output-not-removed",
+                fmt::format("the new output is in place, but the old one cannot be removed: {}",
+                            removal.message()),
+                place_of(partial_), "remove this folder by hand");
+  }
+}
+
+void refuse_overlap(const fs::path& output, const fs::path& input) {
+  const auto refuse = [&](const char* how) {
+    throw Error(Failure::kBadInput, "output-overlaps-input",
+                fmt::format("the output {} the input {}", how, input.string()), place_of(output),
+                "choose an output outside of every input");
+  };
+  try {
+    const fs::path from = resolved(input);
+    const fs::path to = resolved(output);
+    if (from == to || is_same_file(from, to)) refuse("is");
+    // By identity as well as by name: a bind mount or a filesystem without letter case gives one
+    // folder two names.
+    for (const fs::path& above : upwards(to)) {
+      if (above == from || is_same_file(above, from)) refuse("lies inside of");
+    }
+    for (const fs::path& above : upwards(from)) {
+      if (above == to || is_same_file(above, to)) refuse("contains");
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw_path_error(error.code().value(), "resolve the path", output);
+  }
+}
+
+}  // namespace contourfuse

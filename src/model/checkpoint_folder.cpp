@@ -1,0 +1,136 @@
+// Links and side files of a checkpoint's folder.
+#include "checkpoint_folder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "contourfuse/core/error.hpp"
+#include "contourfuse/model/hub_cache.hpp"
+
+namespace contourfuse {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Name of the manifest that fuse writes.
+constexpr std::string_view kManifestName = "contourfuse.json";
+/// Deepest folder inside a checkpoint that is copied; published ones have one or two.
+constexpr int kMaxFolderDepth = 32;
+
+[[noreturn]] void refuse(const char* kind, const char* rule, const fs::path& path,
+                         const char* hint = "") {
+  throw Error(Failure::kBadInput, kind, rule, Place{.file = path.string()}, hint);
+}
+
+bool is_inside(const fs::path& folder, const fs::path& path) {
+  const auto [end, ignored] =
+      std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  return end == folder.end();
+}
+
+void check_link(const fs::path& canonical_folder, const fs::path& link) {
+  if (is_hub_blob_link(link)) return;
+  std::error_code failure;
+  const fs::path target = fs::canonical(link, failure);
+  if (failure) refuse("file-missing", "is a link that leads nowhere", link);
+  if (!is_inside(canonical_folder, target)) {
+    refuse("link-leaves-checkpoint", "is a link out of the checkpoint's folder", link,
+           "replace the link by the file itself");
+  }
+}
+
+fs::path canonical_folder_of(const fs::path& folder) {
+  std::error_code failure;
+  fs::path canonical = fs::canonical(folder, failure);
+  if (failure) {
+    throw Error(Failure::kBadInput, "file-missing",
+                fmt::format("cannot be read: {}", failure.message()),
+                Place{.file = folder.string()});
+  }
+  return canonical;
+}
+
+/// Walks one folder; `relative` is empty for the checkpoint's own.
+class SideFiles {
+ public:
+  SideFiles(const fs::path& folder, const std::set<std::string, std::less<>>& shards)
+      : folder_(folder), canonical_(canonical_folder_of(folder)), shards_(shards) {}
+
+  std::vector<fs::path> list() {
+    visit({}, 0);
+    std::ranges::sort(found_);
+    return std::move(found_);
+  }
+
+ private:
+  void visit(const fs::path& relative, int depth) {
+    const fs::path here = relative.empty() ? folder_ : folder_ / relative;
+    if (depth > kMaxFolderDepth) refuse("folder-too-deep", "lies too deep to be copied", here);
+    std::error_code failure;
+    fs::directory_iterator entries(here, failure);
+    for (; !failure && entries != fs::directory_iterator(); entries.increment(failure)) {
+      const std::string name = entries->path().filename().string();
+      if (name.starts_with('.')) continue;
+      if (depth == 0 && (name == kManifestName || shards_.contains(name))) continue;
+      add(relative.empty() ? fs::path(name) : relative / name, depth);
+    }
+    if (failure) {
+      throw Error(Failure::kBadInput, "folder-unreadable",
+                  fmt::format("cannot be listed: {}", failure.message()),
+                  Place{.file = here.string()});
+    }
+  }
+
+  void add(fs::path relative, int depth) {
+    const fs::path path = folder_ / relative;
+    std::error_code failure;
+    const bool link = fs::is_symlink(fs::symlink_status(path, failure));
+    if (link) check_link(canonical_, path);
+    const fs::file_status status = fs::status(path, failure);
+    if (fs::is_directory(status)) {
+      if (link) {
+        refuse("link-to-folder", "is a link to a folder, which is not copied", path,
+               "replace the link by the folder itself");
+      }
+      visit(relative, depth + 1);
+    } else if (fs::is_regular_file(status)) {
+      found_.push_back(std::move(relative));
+    } else {
+      refuse("file-not-regular", "is neither a file nor a folder", path);
+    }
+  }
+
+  const fs::path& folder_;
+  fs::path canonical_;
+  const std::set<std::string, std::less<>>& shards_;
+  std::vector<fs::path> found_{};
+};
+
+}  // namespace
+
+bool has_entry(const std::filesystem::path& folder, const std::string& name) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(folder / name, ignored));
+}
+
+std::filesystem::path confined(const std::filesystem::path& folder,
+                               const std::filesystem::path& relative) {
+  fs::path path = folder;
+  for (const fs::path& part : relative) {
+    path /= part;
+    std::error_code failure;
+    if (fs::is_symlink(fs::symlink_status(path, failure))) {
+      check_link(canonical_folder_of(folder), path);
+    }
+  }
+  return path;
+}
+
+std::vector<std::filesystem::path> list_side_files(
+    const std::filesystem::path& folder, const std::set<std::string, std::less<>>& shards) {
+  return SideFiles(folder, shards).list();
+}
+
+}  // namespace contourfuse

@@ -1,0 +1,1 @@
+"""End-to-end tests: the program itself, on checkpoints written by the safetensors library."""

@@ -1,0 +1,1 @@
+"""Tests with transformers: its own saved checkpoints, and that it loads ours."""

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs the tests: those that take minutes at most, or all.
+#
+# Usage: tools/check.sh [--all]
+#   --all  also the formatting, clang-tidy, the sanitizers, and the tests with label hf and slow
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+all=0
+case ${1:-} in
+  "") ;;
+  --all) all=1 ;;
+  -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+  *) echo "check: unknown argument $1 (see --help)" >&2; exit 2 ;;
+esac
+
+jobs=$(nproc)
+failed=()
+# step NAME COMMAND...: runs it, says how long it took, and remembers a failure.
+step() {
+  local name=$1 start=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@"; then
+    printf '== %s: passed, %d s\n' "$name" $((SECONDS - start))
+  else
+    printf '== %s: FAILED, %d s\n' "$name" $((SECONDS - start))
+    failed+=("$name")
+    return 1
+  fi
+}
+
+build() {
+  cmake --preset "$1" >"build/configure-$1.log" || { cat "build/configure-$1.log"; return 1; }
+  cmake --build "build/$1" -j "$jobs" -- --quiet
+}
+
+run_tests() {
+  local preset=$1
+  shift
+  ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
+}
+
+if ((all)); then
+  step "set up" tools/setup.sh --hf || exit 1
+  step "format" tools/format.sh --check || true
+  step "build release" build release || exit 1
+  step "clang-tidy" tools/tidy.sh || true
+  if step "build asan" build asan; then
+    step "tests under ASan and UBSan" run_tests asan -L '^(unit|e2e)$' || true
+  fi
+  if step "build tsan" build tsan; then
+    step "tests under TSan" run_tests tsan -L '^unit$' || true
+  fi
+  # Last, so that the log ends with the summary of the complete list.
+  step "tests" run_tests release || true
+else
+  step "set up" tools/setup.sh || exit 1
+  step "build release" build release || exit 1
+  step "tests" run_tests release -LE '^(hf|slow)$' || true
+fi
+
+if ((${#failed[@]})); then
+  printf '\ncheck: FAILED after %d s: %s\n' "$SECONDS" "$(IFS=,; echo "${failed[*]}")"
+  exit 1
+fi
+printf '\ncheck: everything passed, %d s\n' "$SECONDS"

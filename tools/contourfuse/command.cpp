@@ -1,0 +1,45 @@
+// The common flags.
+#include "command.hpp"
+
+#include "devices.hpp"
+#include "flag_values.hpp"
+
+namespace contourfuse {
+namespace {
+
+/// More threads than any machine has processors; beyond it a number is a slip of the finger.
+constexpr std::uint64_t kMaxThreads = 4096;
+
+std::string examples_text(const std::initializer_list<const char*>& examples) {
+  std::string text = "Examples:\n";
+  for (const char* example : examples) text += std::string("  contourfuse ") + example + '\n';
+  text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+CLI::App* add_command(CLI::App& app, Session& session, const std::string& name,
+                      const std::string& description, std::initializer_list<const char*> examples) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->footer(examples_text(examples));
+  command->set_help_flag("--help,-h", "Show this help");
+  command->set_version_flag("--version", "contourfuse " CONTOURFUSE_VERSION);
+
+  RunFlags& flags = session.flags;
+  command->add_flag("--json", flags.json, "Print one JSON document on standard output")
+      ->group("Common");
+  command->add_flag("--quiet", flags.quiet, "No progress and no summary, only errors")
+      ->group("Common");
+  add_whole_number(
+      *command, "--threads", [&flags](std::uint64_t n) { flags.threads = static_cast<int>(n); },
+      "Threads to use (default: every processor this process may use)", 0, kMaxThreads)
+      ->group("Common");
+  command->add_option("--device", flags.device, "auto, cpu, cuda, or cuda:0,2 (default: auto)")
+      ->type_name("DEVICE")
+      ->check(device_syntax)
+      ->group("Common");
+  return command;
+}
+
+}  // namespace contourfuse

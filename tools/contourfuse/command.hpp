@@ -1,0 +1,49 @@
+// What every subcommand shares: its common flags, and how it hands its work to main.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <initializer_list>
+#include <string>
+
+#include "contourfuse/core/execution.hpp"
+
+namespace contourfuse {
+
+/// The flags of every subcommand.
+struct RunFlags {
+  bool json = false;
+  bool quiet = false;
+  int threads = 0;  ///< 0: all
+  std::string device = "auto";
+};
+
+/// What a parsed subcommand wants to do; returns the exit code. Called after parsing, so that what
+/// it throws is no parse error.
+using Action = std::function<int(const Execution&)>;
+
+/// The program while it is being parsed; outlives every parser that refers to it.
+struct Session {
+  RunFlags flags{};
+  Action action{};  ///< of the chosen subcommand, set by its callback
+};
+
+/// A new subcommand of `app` with the common flags and a footer of examples (one per line, without
+/// the program's name).
+CLI::App* add_command(CLI::App& app, Session& session, const std::string& name,
+                      const std::string& description, std::initializer_list<const char*> examples);
+
+// One file each; they add themselves to `app` and set `session.action` when chosen.
+void add_neurons_command(CLI::App& app, Session& session);
+void add_generate_command(CLI::App& app, Session& session);
+void add_fuse_command(CLI::App& app, Session& session);
+void add_verify_command(CLI::App& app, Session& session);
+void add_inspect_command(CLI::App& app, Session& session);
+void add_diff_command(CLI::App& app, Session& session);
+void add_synth_command(CLI::App& app, Session& session);
+void add_devices_command(CLI::App& app, Session& session);
+/// The two scripts' command lines.
+void add_weights_command(CLI::App& app, Session& session);
+void add_applyweights_command(CLI::App& app, Session& session);
+
+}  // namespace contourfuse

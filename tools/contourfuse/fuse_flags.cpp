@@ -1,0 +1,150 @@
+// Parsing of a fuse, and the run behind it.
+#include "fuse_flags.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "console.hpp"
+#include "contourfuse/fusion/fuse.hpp"
+#include "devices.hpp"
+#include "flag_values.hpp"
+#include "fuse_text.hpp"
+
+namespace contourfuse {
+namespace {
+
+int run(const FuseRequest& request, const RunFlags& flags, const Execution& execution) {
+  const FusePlan plan = plan_fuse(request.settings);
+  FuseReport report;
+  if (request.dry_run) {
+    report.dry_run = true;
+  } else {
+    report = run_fuse(plan, *make_backend(flags.device), execution);
+  }
+  if (flags.json) {
+    print_document(fuse_document(plan, report));
+  } else if (!flags.quiet) {
+    request.dry_run ? print_fuse_plan(plan) : print_fuse_report(plan, report);
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::vector<std::string> equivalent_command(const FuseSettings& settings) {
+  const FuseParameters& parameters = settings.parameters;
+  const FuseParameters defaults;
+  std::vector<std::string> words{"contourfuse", "fuse", "--model", settings.model};
+  const auto add = [&words](std::string flag, std::string value) {
+    words.push_back(std::move(flag));
+    words.push_back(std::move(value));
+  };
+  if (!settings.revision.empty()) add("--revision", settings.revision);
+  add("--weights", settings.weights.string());
+  add("--alpha", fmt::format("{}", parameters.alpha));
+  add("--gamma-cap", fmt::format("{}", parameters.gamma_cap));
+  if (!settings.layers.empty()) {
+    words.emplace_back("--layers");
+    words.insert(words.end(), settings.layers.begin(), settings.layers.end());
+  }
+  if (parameters.variance_norm != defaults.variance_norm) {
+    add("--variance-norm", std::string(to_string(parameters.variance_norm)));
+  }
+  if (parameters.rounding != defaults.rounding) {
+    add("--rounding", std::string(to_string(parameters.rounding)));
+    add("--rounding-seed", std::to_string(parameters.rounding_seed));
+  }
+  if (parameters.nonfinite != defaults.nonfinite) {
+    add("--nonfinite", std::string(to_string(parameters.nonfinite)));
+  }
+  if (parameters.require_full_coverage) words.emplace_back("--require-full-coverage");
+  if (!settings.model_card) words.emplace_back("--no-model-card");
+  return words;
+}
+
+void add_fuse_flags(CLI::App& command, Session& session) {
+  const auto request = std::make_shared<FuseRequest>();
+  FuseSettings& settings = request->settings;
+  FuseParameters& parameters = settings.parameters;
+
+  command
+      .add_option("--model", settings.model,
+                  "The base checkpoint: a folder, or a hub id in the "
+                  "local cache")
+      ->required()
+      ->type_name("MODEL");
+  command.add_option("--weights", settings.weights, "The delta: a folder, or a delta.json alone")
+      ->required()
+      ->type_name("DELTA");
+  command.add_option("--output", settings.output, "Folder to write; not needed for a dry run")
+      ->type_name("FOLDER");
+  add_number(
+      command, "--alpha", NumberRule::kFinite, [&parameters](double x) { parameters.alpha = x; },
+      "Strength of the down_proj update (default: 0.02)");
+  add_number(
+      command, "--gamma-cap", NumberRule::kNonNegative,
+      [&parameters](double x) { parameters.gamma_cap = x; },
+      "Largest fractional change of a gate_proj weight (default: 0.05)");
+  command
+      .add_option("--layers", settings.layers,
+                  "Layers to edit: numbers, ranges such as 0-9, global, sliding, all (default)")
+      ->type_name("LAYER")
+      ->expected(1, -1);
+  command.add_flag("--dry-run", request->dry_run,
+                   "Read headers only, show what a run would do, write nothing");
+  command.add_option("--revision", settings.revision, "Revision of a hub id (default: main)")
+      ->type_name("REV");
+
+  add_choice<VarianceNorm>(command, "--variance-norm", parameters.variance_norm,
+                           {{"match", VarianceNorm::kMatch},
+                            {"unit", VarianceNorm::kUnit},
+                            {"none", VarianceNorm::kNone}},
+                           "How alpha is scaled for each down_proj (default: match)")
+      ->group("Numbers");
+  add_choice<Rounding>(command, "--rounding", parameters.rounding,
+                       {{"nearest", Rounding::kNearest}, {"stochastic", Rounding::kStochastic}},
+                       "How results are rounded to the stored type (default: nearest)")
+      ->group("Numbers");
+  add_whole_number(
+      command, "--rounding-seed", [&parameters](std::uint64_t n) { parameters.rounding_seed = n; },
+      "Seed of stochastic rounding (default: 0)")
+      ->group("Numbers");
+  add_choice<NonFinite>(command, "--nonfinite", parameters.nonfinite,
+                        {{"error", NonFinite::kError}, {"keep", NonFinite::kKeep}},
+                        "What to do at a NaN or infinity (default: error)")
+      ->group("Numbers");
+  command
+      .add_flag("--require-full-coverage", parameters.require_full_coverage,
+                "Refuse a delta smaller than its weight")
+      ->group("Numbers");
+
+  command.add_flag("--overwrite", settings.overwrite, "Replace an existing output, atomically")
+      ->group("Files");
+  command
+      .add_flag_callback(
+          "--no-model-card", [&settings] { settings.model_card = false; },
+          "Copy README.md as it is instead of marking it as a derivative")
+      ->group("Files");
+  add_choice<ReadMethod>(
+      command, "--io", settings.read_method,
+      {{"auto", ReadMethod::kPread}, {"pread", ReadMethod::kPread}, {"mmap", ReadMethod::kMmap}},
+      "How the sources are read (default: auto)")
+      ->group("Files");
+  add_choice<Durability>(command, "--durability", settings.durability,
+                         {{"full", Durability::kFull}, {"none", Durability::kNone}},
+                         "full: on disk before it is called done; none: left to the system "
+                         "(default: full)")
+      ->group("Files");
+
+  command.callback([&session, request] {
+    FuseSettings& chosen = request->settings;
+    if (chosen.output.empty() && !request->dry_run) throw CLI::RequiredError("--output");
+    chosen.command = equivalent_command(chosen);
+    session.action = [&session, request](const Execution& execution) {
+      return run(*request, session.flags, execution);
+    };
+  });
+}
+
+}  // namespace contourfuse

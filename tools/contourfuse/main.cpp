@@ -1,0 +1,105 @@
+// The program: parse, run the chosen subcommand, and turn what it throws into an exit code.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "console.hpp"
+#include "contourfuse/core/error.hpp"
+#include "devices.hpp"
+#include "interrupts.hpp"
+#include "terminal_progress.hpp"
+
+namespace contourfuse {
+namespace {
+
+/// The words after the program's name. Called by the name of one of the two scripts, with or
+/// without ".py", the program acts as that command.
+std::vector<std::string> command_words(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  std::filesystem::path called = argc > 0 ? argv[0] : "";
+  if (called.extension() == ".py") called.replace_extension();
+  const std::string name = called.filename().string();
+  if (name == "weights" || name == "applyweights") words.insert(words.begin(), name);
+  return words;
+}
+
+int fail(const Error& error, bool json) {
+  print_failure(error);
+  if (json) print_document({{"error", failure_document(error)}});
+  std::fflush(stdout);
+  return static_cast<int>(error.failure());
+}
+
+/// Help and version go to standard output and end with 0; everything else is a usage error.
+int finish_parse(const CLI::App& app, const CLI::ParseError& stop, bool json) {
+  if (stop.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    return app.exit(stop);
+  }
+  std::string help = "contourfuse ";
+  for (const CLI::App* command : app.get_subcommands()) help += command->get_name() + ' ';
+  help += "--help";
+  return fail(Error(Failure::kUsage, "usage", stop.what(), {}, "see " + help), json);
+}
+
+int run(int argc, char** argv) {
+  std::vector<std::string> words = command_words(argc, argv);
+  const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+
+  CLI::App app("Shape-Contoured Fusion of language model checkpoints, bit for bit.", "contourfuse");
+  app.require_subcommand(1);
+  app.set_help_flag("--help,-h", "Show this help");
+  app.set_version_flag("--version", "contourfuse " CONTOURFUSE_VERSION);
+  app.footer(
+      "contourfuse COMMAND --help shows a command's flags and examples.\n"
+      "Exit codes: 0 done, 1 the work failed, 2 usage, 3 bad input, 75 not complete yet.");
+
+  Session session;
+  add_neurons_command(app, session);
+  add_generate_command(app, session);
+  add_fuse_command(app, session);
+  add_verify_command(app, session);
+  add_inspect_command(app, session);
+  add_diff_command(app, session);
+  add_synth_command(app, session);
+  add_devices_command(app, session);
+  add_weights_command(app, session);
+  add_applyweights_command(app, session);
+
+  std::reverse(words.begin(), words.end());  // CLI11 takes words from the back
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& stop) {
+    return finish_parse(app, stop, json);
+  }
+
+  try {
+    require_device(session.flags.device);
+    TerminalProgress progress;
+    Execution execution;
+    execution.threads = session.flags.threads;
+    execution.cancellation = &cancel_on_signals();
+    if (!session.flags.quiet && stderr_is_terminal()) execution.progress = &progress;
+    const int code = session.action(execution);
+    finish_output();
+    return code;
+  } catch (const Error& error) {
+    return fail(error, session.flags.json);
+  } catch (const std::bad_alloc&) {
+    return fail(Error(Failure::kFailed, "out-of-memory", "not enough memory"), session.flags.json);
+  } catch (const std::exception& error) {
+    return fail(Error(Failure::kFailed, "internal", error.what(), {},
+                      "this is a defect of contourfuse; please report it with the command line"),
+                session.flags.json);
+  }
+}
+
+}  // namespace
+}  // namespace contourfuse
+
+int main(int argc, char** argv) { return contourfuse::run(argc, argv); }

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and test: Debian packages, and a Python environment for the
+# end-to-end tests in build/venv. Says nothing and takes under a second when all is there.
+#
+# Usage: tools/setup.sh [--hf] [--no-python]
+#   --hf         also torch and transformers, 2.4 GB, for the tests with label hf
+#   --no-python  no Python environment
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+hf=0 python_environment=1
+for argument in "$@"; do
+  case $argument in
+    --hf) hf=1 ;;
+    --no-python) python_environment=0 ;;
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+    *) echo "setup: unknown argument $argument (see --help)" >&2; exit 2 ;;
+  esac
+done
+
+packages=(
+  g++ cmake ninja-build ca-certificates
+  libfmt-dev nlohmann-json3-dev libcli11-dev libtbb-dev libopenblas-dev libxxhash-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libjs-vega
+  clang-format clang-tidy python3 python3-venv
+)
+
+mkdir -p build
+log=$PWD/build/setup.log
+quietly() {
+  "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; echo "setup: failed: $*" >&2; exit 1; }
+}
+
+install_packages() {
+  local missing=()
+  command -v dpkg-query >/dev/null || {
+    echo "setup: not a Debian system; needed are: ${packages[*]}" >&2
+    return
+  }
+  local installed
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
+    sed -n 's/^installed //p' || true)
+  for package in "${packages[@]}"; do
+    grep -qxF "$package" <<<"$installed" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  local root=()
+  ((EUID == 0)) || root=(sudo)
+  echo "setup: installing ${missing[*]}"
+  quietly "${root[@]}" apt-get update -qq
+  quietly "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# The distribution's Python first: python3 on the path may be a shim of a version manager.
+find_python() {
+  local candidate
+  for candidate in /usr/bin/python3 python3; do
+    if command -v "$candidate" >/dev/null && "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "setup: no Python that can make a virtual environment (python3-venv)" >&2
+  exit 1
+}
+
+# stamp FILE...: a digest of what an environment was made from.
+stamp() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
+
+make_environment() {
+  local venv=build/venv wanted
+  wanted=$(stamp tools/requirements.txt)
+  if [[ $(cat $venv/.requirements 2>/dev/null) != "$wanted" ]]; then
+    echo "setup: making the Python environment in $venv"
+    [[ -x $venv/bin/python ]] || quietly "$(find_python)" -m venv $venv
+    quietly $venv/bin/python -m pip install -q --disable-pip-version-check -r tools/requirements.txt
+    echo "$wanted" >$venv/.requirements
+  fi
+
+  ((hf)) || return 0
+  wanted=$(stamp tools/requirements-hf.txt)
+  if [[ $(cat $venv/.requirements-hf 2>/dev/null) != "$wanted" ]]; then
+    echo "setup: adding torch and transformers (2.4 GB)"
+    quietly $venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+      -r tools/requirements-hf.txt
+    # Without the CUDA toolkit torch does not start: then it gets the libraries it asks for.
+    if ! $venv/bin/python -c 'import torch' 2>/dev/null; then
+      quietly $venv/bin/python -m pip install -q --disable-pip-version-check \
+        "$(grep '^torch==' tools/requirements-hf.txt)"
+    fi
+    quietly $venv/bin/python -c 'import torch, transformers'
+    echo "$wanted" >$venv/.requirements-hf
+  fi
+}
+
+install_packages
+if ((python_environment)); then make_environment; fi
