@@ -50,7 +50,10 @@ if ((all)); then
     step "tests under ASan and UBSan" run_tests asan -L '^(unit|e2e)$' || true
   fi
   if step "build tsan" build tsan; then
-    step "tests under TSan" run_tests tsan -L '^unit$' || true
+    # The distribution's oneTBB is built without TSan, which then sees a race between any two tasks
+    # (seen with a correct parallel_for); the layers that use it need an instrumented oneTBB first.
+    step "tests under TSan (layers without oneTBB)" \
+      run_tests tsan -L '^unit$' -E '^(neuron|fusion|backend_cpu)[.]' || true
   fi
   # Last, so that the log ends with the summary of the complete list.
   step "tests" run_tests release || true

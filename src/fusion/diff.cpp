@@ -148,9 +148,8 @@ void compare(const Pair& pair, Range& range, Buffers& buffers) {
   if (std::memcmp(a.data(), b.data(), a.size()) == 0) return;
   const DiffKernels& kernels = best_diff_kernels();
   const DType dtype = pair.a->tensor.dtype;
-  range.changed = pair.bits < 8
-                      ? count_changed_packed(pair.bits, a, b, range.count)
-                      : kernels.count_changed(pair.bits, a.data(), b.data(), range.count);
+  range.changed = pair.bits < 8 ? count_changed_packed(pair.bits, a, b, range.count)
+                                : kernels.count_changed(pair.bits, a.data(), b.data(), range.count);
   if (is_editable(dtype)) range.sums = kernels.sums(dtype, a.data(), b.data(), range.count);
 }
 
@@ -184,11 +183,21 @@ void finish(TensorDiff& diff, std::span<Range> ranges) {
 
 void count(DiffReport& report, const TensorDiff& diff) {
   switch (diff.difference) {
-    case TensorDifference::kSame: ++report.same; break;
-    case TensorDifference::kChanged: ++report.changed; break;
-    case TensorDifference::kOnlyInA: ++report.only_in_a; break;
-    case TensorDifference::kOnlyInB: ++report.only_in_b; break;
-    case TensorDifference::kReshaped: ++report.reshaped; break;
+    case TensorDifference::kSame:
+      ++report.same;
+      break;
+    case TensorDifference::kChanged:
+      ++report.changed;
+      break;
+    case TensorDifference::kOnlyInA:
+      ++report.only_in_a;
+      break;
+    case TensorDifference::kOnlyInB:
+      ++report.only_in_b;
+      break;
+    case TensorDifference::kReshaped:
+      ++report.reshaped;
+      break;
   }
 }
 
@@ -219,10 +228,10 @@ std::vector<TensorDiff> match(const Side& a, const Side& b, std::vector<Pair>& p
   auto in_a = a.tensors().begin();
   auto in_b = b.tensors().begin();
   while (in_a != a.tensors().end() || in_b != b.tensors().end()) {
-    const bool take_a = in_b == b.tensors().end() ||
-                        (in_a != a.tensors().end() && in_a->first <= in_b->first);
-    const bool take_b = in_a == a.tensors().end() ||
-                        (in_b != b.tensors().end() && in_b->first <= in_a->first);
+    const bool take_a =
+        in_b == b.tensors().end() || (in_a != a.tensors().end() && in_a->first <= in_b->first);
+    const bool take_b =
+        in_a == a.tensors().end() || (in_b != b.tensors().end() && in_b->first <= in_a->first);
     const Side::Stored* stored_a = take_a ? &in_a->second : nullptr;
     const Side::Stored* stored_b = take_b ? &in_b->second : nullptr;
     diffs.push_back(describe(take_a ? in_a->first : in_b->first, stored_a, stored_b));
@@ -245,9 +254,8 @@ std::vector<Range> cut_ranges(std::vector<Pair>& pairs, std::span<const TensorDi
     pair.first_range = ranges.size();
     const std::uint64_t elements = diffs[pair.diff].elements;
     for (std::uint64_t first = 0; first < elements; first += kRangeElements) {
-      ranges.push_back({.tensor = i,
-                        .first = first,
-                        .count = std::min(kRangeElements, elements - first)});
+      ranges.push_back(
+          {.tensor = i, .first = first, .count = std::min(kRangeElements, elements - first)});
     }
     pair.ranges = ranges.size() - pair.first_range;
   }
@@ -300,8 +308,8 @@ DiffReport diff_checkpoints(const std::string& a, const std::string& b, bool all
       Range& range = ranges[again[i]];
       const Pair& pair = pairs[range.tensor];
       const std::span bytes = read_range(*pair.a, range, pair.bits, buffers.local().a);
-      range.sums = best_diff_kernels().sums_of_equal(pair.a->tensor.dtype, bytes.data(),
-                                                     range.count);
+      range.sums =
+          best_diff_kernels().sums_of_equal(pair.a->tensor.dtype, bytes.data(), range.count);
     });
   });
   execution.end();
@@ -315,8 +323,7 @@ DiffReport diff_checkpoints(const std::string& a, const std::string& b, bool all
       report.tensors.push_back(std::move(diff));
     }
   }
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
 

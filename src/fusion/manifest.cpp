@@ -69,8 +69,7 @@ OrderedJson list_edited(const FusePlan& plan, const FuseReport& report) {
   for (std::size_t i = 0; i < plan.matrices.size(); ++i) {
     const MatrixResult& result = report.results.matrices.at(i);
     if (result.counts.changed == 0) continue;
-    edited.push_back(
-        {{"name", plan.matrices[i].view.tensor}, {"xxh3_128", result.weight_hash}});
+    edited.push_back({{"name", plan.matrices[i].view.tensor}, {"xxh3_128", result.weight_hash}});
   }
   return edited;
 }

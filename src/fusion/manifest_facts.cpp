@@ -105,9 +105,9 @@ ManifestFacts read_facts(const Json& manifest, const std::string& file) {
   const Json& given = reader.member(manifest, "parameters");
   facts.parameters.alpha = reader.number(given, "alpha");
   facts.parameters.gamma_cap = reader.number(given, "gamma_cap");
-  facts.parameters.variance_norm = reader.word(
-      given, "variance_norm",
-      std::array{VarianceNorm::kMatch, VarianceNorm::kUnit, VarianceNorm::kNone});
+  facts.parameters.variance_norm =
+      reader.word(given, "variance_norm",
+                  std::array{VarianceNorm::kMatch, VarianceNorm::kUnit, VarianceNorm::kNone});
   facts.parameters.rounding =
       reader.word(given, "rounding", std::array{Rounding::kNearest, Rounding::kStochastic});
   facts.parameters.rounding_seed = reader.whole_number(given, "rounding_seed");

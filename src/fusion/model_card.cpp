@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -11,8 +12,6 @@
 #include <system_error>
 #include <utility>
 #include <vector>
-
-#include "contourfuse/core/error.hpp"
 
 namespace contourfuse {
 namespace {
@@ -67,10 +66,17 @@ std::string join_lines(const Lines& lines, std::string_view line_end) {
 std::string yaml_string(std::string_view text) {
   constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
-  const bool is_plain = !text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos;
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  // A slash or a dash after a letter: no number, date, null or boolean looks like that.
-  if (is_plain && is_letter(text.front()) && text.find_first_of("/-") != std::string_view::npos) {
+  // The words that YAML 1.1 takes for booleans and null.
+  constexpr std::array<std::string_view, 9> kOther{"y",   "yes",  "n",     "no",  "on",
+                                                   "off", "true", "false", "null"};
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  // What begins with a letter is no number and no date.
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos &&
+      lower.front() >= 'a' && lower.front() <= 'z' &&
+      std::ranges::find(kOther, lower) == kOther.end()) {
     return std::string(text);
   }
   using Json = nlohmann::json;
@@ -156,13 +162,14 @@ bool flow_list_holds(std::string_view items, std::string_view wanted) {
 void add_to_flow_list(Lines& yaml, const Entry& entry, std::string_view value) {
   std::string items;
   for (std::size_t i = entry.begin; i < entry.end; ++i) {
-    items += without_comment(yaml[i]);
+    items += i == entry.begin ? without_comment(yaml[i]) : trimmed(without_comment(yaml[i]));
     items += ' ';
   }
   const std::size_t open = items.find('[');
   const std::size_t close = items.rfind(']');
   if (close == std::string::npos || close < open) return;  // no YAML that we understand: leave it
-  const std::string_view inner = trimmed(std::string_view(items).substr(open + 1, close - open - 1));
+  const std::string_view inner =
+      trimmed(std::string_view(items).substr(open + 1, close - open - 1));
   if (flow_list_holds(inner, value)) return;
   const std::string_view separator = inner.empty() || inner.ends_with(',') ? "" : ", ";
   yaml[entry.begin] = fmt::format("{}{}{}{}]", items.substr(0, open + 1), inner, separator, value);
@@ -190,7 +197,8 @@ void add_tag(Lines& yaml, std::string_view value) {
     return;
   }
   const std::string& line = yaml[entry->begin];
-  const std::string given(trimmed(without_comment(std::string_view(line).substr(line.find(':') + 1))));
+  const std::string given(
+      trimmed(without_comment(std::string_view(line).substr(line.find(':') + 1))));
   bool flow = given.starts_with('[');
   if (given.empty() && entry->end > entry->begin + 1) {
     flow = without_leading_space(yaml[entry->begin + 1]).starts_with('[');
@@ -273,7 +281,7 @@ std::string layer_ranges(const std::vector<std::uint64_t>& layers) {
     if (!text.empty()) text += ", ";
     text += std::to_string(layers[first]);
     if (last > first) text += (last == first + 1 ? ", " : "–") + std::to_string(layers[last]);
-    }
+  }
   return text;
 }
 
@@ -299,7 +307,8 @@ Lines section_lines(const FusePlan& plan) {
   lines.emplace_back(kHeading);
   lines.emplace_back();
   lines.push_back(fmt::format(
-      "Made by ContourFuse from {}: the `gate_proj` and `down_proj` weights of the layers below were "
+      "Made by ContourFuse from {}: the `gate_proj` and `down_proj` weights of the layers below "
+      "were "
       "moved by Shape-Contoured Fusion; every other tensor is the base's, byte for byte. "
       "`contourfuse.json` lists what was edited, with hashes.",
       cell(base_name(plan))));

@@ -16,7 +16,7 @@ namespace contourfuse {
 /// The header (empty name) or a tensor of a shard.
 struct Segment {
   std::string tensor{};
-  ByteRange bytes{};  ///< in the file
+  ByteRange bytes{};                                ///< in the file
   std::optional<std::uint64_t> first_difference{};  ///< offset in the file
 };
 

@@ -155,9 +155,9 @@ class Verifier {
       const FoundFile there = std::move(file->second);
       found.erase(file);
       if (there.kind == ListedKind::kLink || there.kind == ListedKind::kOther) {
-        problem(name, {}, there.kind == ListedKind::kLink
-                              ? "is a link that leads out of the checkpoint"
-                              : "is no regular file");
+        problem(name, {},
+                there.kind == ListedKind::kLink ? "is a link that leads out of the checkpoint"
+                                                : "is no regular file");
         continue;
       }
       std::error_code failure;
@@ -251,8 +251,9 @@ class Verifier {
       const auto edited = facts_.edited.find(segment.tensor);
       if (segment.tensor.empty()) {
         if (segment.first_difference) {
-          problem(item.name, {}, fmt::format("the header was changed, from byte {} on",
-                                             *segment.first_difference));
+          problem(
+              item.name, {},
+              fmt::format("the header was changed, from byte {} on", *segment.first_difference));
         }
       } else if (edited != facts_.edited.end()) {
         if (hash_range(file, segment.bytes, buffers, execution_) != edited->second) {
@@ -441,8 +442,7 @@ class Verifier {
 VerifyReport verify(const VerifySettings& settings, Backend& backend, const Execution& execution) {
   const auto start = std::chrono::steady_clock::now();
   VerifyReport report = Verifier(settings, backend, execution).run();
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
 

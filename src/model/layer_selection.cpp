@@ -36,11 +36,11 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 Range parse_range(std::string_view word) {
   const std::size_t dash = word.find('-');
   const auto first = parse_number(word.substr(0, dash));
-  const auto last =
-      dash == std::string_view::npos ? first : parse_number(word.substr(dash + 1));
+  const auto last = dash == std::string_view::npos ? first : parse_number(word.substr(dash + 1));
   if (!first || !last) refuse_word(word, "is neither a number, a range nor a kind of layer");
-  if (*first > *last) refuse_word(word, "runs backwards");
-  return {*first, *last};
+  const Range range{*first, *last};
+  if (range.first > range.last) refuse_word(word, "runs backwards");
+  return range;
 }
 
 const MlpLayer* find(std::span<const MlpLayer> layers, std::uint64_t number) {
@@ -116,7 +116,9 @@ std::vector<std::uint64_t> select_layers(std::span<const std::string> words,
     throw Error(Failure::kBadInput, "empty-selection", "the layer selection is empty", {},
                 fmt::format("there are {}", describe_layers(layers)));
   }
-  for (const std::uint64_t number : selected) require_editable(*find(layers, number));
+  for (const MlpLayer& layer : layers) {
+    if (selected.contains(layer.layer)) require_editable(layer);
+  }
   return {selected.begin(), selected.end()};
 }
 

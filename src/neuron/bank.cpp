@@ -99,8 +99,12 @@ std::vector<float> floats_of(const JsonFields& entry, std::string_view key) {
 NeuronBank make_default_bank(Activation activation, std::uint64_t gains_per_cell) {
   const std::vector<float> gains = default_gains(gains_per_cell);
   const DefaultFamily families[] = {
-      {"linear", {}},           {"hardtanh", {1}},           {"softthreshold", {0.5}},
-      {"leaky_clip", {1, 0.25}}, {"deadzone_clip", {0.5, 1.5}}, {"two_slope", {0.75, 0.5, 1.5}},
+      {"linear", {}},
+      {"hardtanh", {1}},
+      {"softthreshold", {0.5}},
+      {"leaky_clip", {1, 0.25}},
+      {"deadzone_clip", {0.5, 1.5}},
+      {"two_slope", {0.75, 0.5, 1.5}},
   };
   NeuronBank bank{.activation = activation};
   for (const DefaultFamily& family : families) {
@@ -127,8 +131,8 @@ NeuronBank make_bank(Activation activation, std::uint64_t gains_per_cell,
     const JsonFields entry = root.entry("sources", i);
     bank.sources.push_back(in_entry(file, i, [&] {
       NamedFunction made = named_function_of(entry, drop_even_part);
-      const LayerUse use = entry.has("kind") ? parse_layer_use(entry.text("kind", 64), file)
-                                             : LayerUse::kBoth;
+      const LayerUse use =
+          entry.has("kind") ? parse_layer_use(entry.text("kind", 64), file) : LayerUse::kBoth;
       return fit_source(bank, gains, std::move(made.name), use, std::move(made.function));
     }));
   }

@@ -44,8 +44,8 @@ class BankReader {
     if (header_.tensors().size() != 6) refuse(path_, "a bank file holds six tensors");
     const std::string& schema = metadata("schema");
     if (schema != kBankSchema) {
-      refuse(path_, fmt::format("the schema is \"{}\", not \"{}\"", schema.substr(0, 80),
-                                kBankSchema));
+      refuse(path_,
+             fmt::format("the schema is \"{}\", not \"{}\"", schema.substr(0, 80), kBankSchema));
     }
   }
 
@@ -139,7 +139,7 @@ NeuronBank read_bank(const std::filesystem::path& path) {
   const auto fit_error = reader.values<double>("fit_error", {n});
   const auto storage_error = reader.values<double>("storage_error", {n});
 
-  NeuronBank bank{.activation = parse_activation(reader.metadata("activation")),
+  NeuronBank bank{.activation = parse_activation_in(reader.path(), reader.metadata("activation")),
                   .derivative_weight = reader.number("lambda"),
                   .ridge = reader.number("ridge")};
   for (std::size_t i = 0; i < n; ++i) {
@@ -174,8 +174,7 @@ NeuronBank read_bank(const std::filesystem::path& path) {
   return bank;
 }
 
-void write_bank(const NeuronBank& bank, const std::filesystem::path& path,
-                Durability durability) {
+void write_bank(const NeuronBank& bank, const std::filesystem::path& path, Durability durability) {
   check_bank(bank, path.string());
   const std::size_t n = bank.sources.size();
   const std::size_t k = bank.gains_per_cell();
@@ -206,9 +205,9 @@ void write_bank(const NeuronBank& bank, const std::filesystem::path& path,
     kinds.push_back(to_string(source.kind));
   }
   const TensorSpec specs[] = {
-      {"knots", DType::kF64, {n, most_knots}},  {"slopes", DType::kF64, {n, most_knots + 1}},
-      {"fit_error", DType::kF64, {n}},          {"storage_error", DType::kF64, {n}},
-      {"gains", DType::kF32, {n, k}},           {"coefficients", DType::kF32, {n, k}},
+      {"knots", DType::kF64, {n, most_knots}}, {"slopes", DType::kF64, {n, most_knots + 1}},
+      {"fit_error", DType::kF64, {n}},         {"storage_error", DType::kF64, {n}},
+      {"gains", DType::kF32, {n, k}},          {"coefficients", DType::kF32, {n, k}},
   };
   const std::map<std::string, std::string> metadata{
       {"schema", std::string(kBankSchema)},

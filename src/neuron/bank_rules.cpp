@@ -86,8 +86,16 @@ LayerUse parse_layer_use(std::string_view name, const std::string& file) {
   for (const LayerUse use : {LayerUse::kBoth, LayerUse::kSliding, LayerUse::kGlobal}) {
     if (name == to_string(use)) return use;
   }
-  refuse(file, fmt::format("the layer kind \"{}\" is none of both, sliding, global",
-                           name.substr(0, 40)));
+  refuse(file,
+         fmt::format("the layer kind \"{}\" is none of both, sliding, global", name.substr(0, 40)));
+}
+
+Activation parse_activation_in(const std::string& file, std::string_view name) {
+  try {
+    return parse_activation(name);
+  } catch (const Error& error) {
+    throw Error(error.failure(), error.kind(), error.message(), {.file = file}, error.hint());
+  }
 }
 
 std::vector<float> default_gains(std::uint64_t gains_per_cell) {

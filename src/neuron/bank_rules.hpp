@@ -29,7 +29,10 @@ void check_bank(const NeuronBank& bank, const std::string& file);
 /// "both", "sliding", "global"; others are Error{kBadInput, "bad-bank"}.
 [[nodiscard]] LayerUse parse_layer_use(std::string_view name, const std::string& file);
 
-/// The default gains for K neurons pairs per cell; other K than 4 and 8 are
+/// parse_activation, naming the file.
+[[nodiscard]] Activation parse_activation_in(const std::string& file, std::string_view name);
+
+/// The default gains for K mirrored pairs in a cell; other K than 4 and 8 are
 /// Error{kUsage, "bad-gains-per-cell"}.
 [[nodiscard]] std::vector<float> default_gains(std::uint64_t gains_per_cell);
 

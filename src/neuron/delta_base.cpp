@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -81,6 +83,13 @@ DeltaBase base_from_config(const std::string& model, const std::string& revision
     throw Error(Failure::kBadInput, "config-field", fmt::format("{} layers are too many", count),
                 {.file = file});
   }
+  if (config.has_experts && !config.family.starts_with("gemma")) {
+    throw Error(Failure::kBadInput, "no-dense-mlp",
+                fmt::format("the configuration of {} has experts, and does not say which layers "
+                            "have a dense MLP",
+                            config.family),
+                {.file = file}, "leave --config-only away");
+  }
   std::vector<MlpLayer> layers;
   for (std::uint64_t n = 0; n < count; ++n) {
     MlpLayer layer{.layer = n,
@@ -90,11 +99,11 @@ DeltaBase base_from_config(const std::string& model, const std::string& revision
     layer.double_wide = layer.intermediate_size == 2 * narrow;
     for (const Role role : kRoles) {
       const bool down = role == Role::kDown;
-      layer.roles[static_cast<std::size_t>(role)] = MlpMatrix{
-          .view = {.tensor =
-                       fmt::format("{}.layers.{}.mlp.{}_proj.weight", prefix, n, to_string(role)),
-                   .rows = down ? hidden : layer.intermediate_size,
-                   .cols = down ? layer.intermediate_size : hidden}};
+      layer.roles[static_cast<std::size_t>(role)] =
+          MlpMatrix{.view = {.tensor = fmt::format("{}.layers.{}.mlp.{}_proj.weight", prefix, n,
+                                                   to_string(role)),
+                             .rows = down ? hidden : layer.intermediate_size,
+                             .cols = down ? layer.intermediate_size : hidden}};
     }
     layers.push_back(std::move(layer));
   }

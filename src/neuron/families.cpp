@@ -26,15 +26,25 @@ struct Family {
 constexpr std::array kFamilies{
     Family{"linear", "linear", 0, [](Parameters) { return PiecewiseLinear({}, {1}); }},
     Family{"hardtanh", "hardtanh(c)", 1,
-           [](Parameters p) { return PiecewiseLinear({p[0]}, {1, 0}); }},
+           [](Parameters p) {
+             return PiecewiseLinear({p[0]}, {1, 0});
+           }},
     Family{"softthreshold", "softthreshold(t)", 1,
-           [](Parameters p) { return PiecewiseLinear({p[0]}, {0, 1}); }},
+           [](Parameters p) {
+             return PiecewiseLinear({p[0]}, {0, 1});
+           }},
     Family{"leaky_clip", "leaky_clip(c, slope)", 2,
-           [](Parameters p) { return PiecewiseLinear({p[0]}, {1, p[1]}); }},
+           [](Parameters p) {
+             return PiecewiseLinear({p[0]}, {1, p[1]});
+           }},
     Family{"deadzone_clip", "deadzone_clip(t, c)", 2,
-           [](Parameters p) { return PiecewiseLinear({p[0], p[1]}, {0, 1, 0}); }},
+           [](Parameters p) {
+             return PiecewiseLinear({p[0], p[1]}, {0, 1, 0});
+           }},
     Family{"two_slope", "two_slope(t, s0, s1)", 3,
-           [](Parameters p) { return PiecewiseLinear({p[0]}, {p[1], p[2]}); }},
+           [](Parameters p) {
+             return PiecewiseLinear({p[0]}, {p[1], p[2]});
+           }},
 };
 
 }  // namespace

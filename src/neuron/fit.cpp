@@ -82,8 +82,7 @@ Samples sample(Activation activation, const PiecewiseLinear& f, std::span<const 
     Vector pair_slope;
     for (const Node& node : s.nodes) {
       pair.push_back(mirrored_pair(activation, static_cast<double>(gain), node.z));
-      pair_slope.push_back(
-          mirrored_pair_derivative(activation, static_cast<double>(gain), node.z));
+      pair_slope.push_back(mirrored_pair_derivative(activation, static_cast<double>(gain), node.z));
     }
     s.pair.push_back(std::move(pair));
     s.pair_slope.push_back(std::move(pair_slope));
@@ -269,8 +268,7 @@ Fit fit_cell(Activation activation, const PiecewiseLinear& f, std::span<const fl
   for (std::size_t a = 0; a < n; ++a) {
     for (std::size_t b = 0; b < n; ++b) {
       normal[a][b] = inner(s.nodes, s.pair[a], s.pair[b]) +
-                     settings.derivative_weight *
-                         inner(s.nodes, s.pair_slope[a], s.pair_slope[b]);
+                     settings.derivative_weight * inner(s.nodes, s.pair_slope[a], s.pair_slope[b]);
     }
     right[a] = inner(s.nodes, s.pair[a], s.value) +
                settings.derivative_weight * inner(s.nodes, s.pair_slope[a], s.slope);

@@ -40,9 +40,8 @@ std::vector<float> make_frame_table(std::uint64_t hidden_size, float scale) {
   for (std::size_t m = 0; m < h; ++m) {
     // Above the octant the sine of the complement keeps the relative precision.
     const double wave =
-        2 * m <= h
-            ? std::cos(std::numbers::pi * static_cast<double>(m) / (2.0 * width))
-            : std::sin(std::numbers::pi * static_cast<double>(h - m) / (2.0 * width));
+        2 * m <= h ? std::cos(std::numbers::pi * static_cast<double>(m) / (2.0 * width))
+                   : std::sin(std::numbers::pi * static_cast<double>(h - m) / (2.0 * width));
     const float value = round_to_16_bits(static_cast<double>(scale) * norm * wave);
     table[m] = value;
     if (m != 0) table[4 * h - m] = value;

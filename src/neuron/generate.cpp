@@ -159,16 +159,17 @@ class DeltaWriter {
 
 NeuronBank bank_for(const GenerateSettings& settings, const DeltaBase& base) {
   if (!settings.bank) {
-    return make_default_bank(parse_activation(base.activation), settings.gains_per_cell);
+    const std::string config = (base.folder / "config.json").string();
+    return make_default_bank(parse_activation_in(config, base.activation), settings.gains_per_cell);
   }
   NeuronBank bank = read_bank(*settings.bank);
   if (!base.activation.empty() && parse_activation(base.activation) != bank.activation) {
-    throw Error(Failure::kBadInput, "activation-mismatch",
-                fmt::format("the bank is fitted for {}, and the base's activation is {}",
-                            to_string(bank.activation), base.activation),
-                {.file = settings.bank->string()},
-                fmt::format("make one with `contourfuse neurons --activation {}`",
-                            base.activation));
+    throw Error(
+        Failure::kBadInput, "activation-mismatch",
+        fmt::format("the bank is fitted for {}, and the base's activation is {}",
+                    to_string(bank.activation), base.activation),
+        {.file = settings.bank->string()},
+        fmt::format("make one with `contourfuse neurons --activation {}`", base.activation));
   }
   return bank;
 }
@@ -176,9 +177,9 @@ NeuronBank bank_for(const GenerateSettings& settings, const DeltaBase& base) {
 DeltaRecipe make_recipe(const GenerateSettings& settings, const DeltaBase& base) {
   for (const float scale : {settings.gate_scale, settings.down_scale}) {
     if (!is_allowed_scale(scale)) {
-      throw Error(Failure::kUsage, "bad-scale",
-                  fmt::format("the scale {} is not between {} and {}", scale, 1 / kMaxScale,
-                              kMaxScale));
+      throw Error(
+          Failure::kUsage, "bad-scale",
+          fmt::format("the scale {} is not between {} and {}", scale, 1 / kMaxScale, kMaxScale));
     }
   }
   DeltaRecipe recipe{.stored = !settings.recipe_only,
@@ -230,11 +231,10 @@ std::string index_text(const std::vector<LayerFile>& files, std::uint64_t payloa
 GenerateResult generate_delta(const GenerateSettings& settings, const Execution& execution) {
   const auto begun = std::chrono::steady_clock::now();
   refuse_unusable_output(settings.output, settings.overwrite);
-  const DeltaBase base = settings.config_only
-                             ? base_from_config(settings.base_model, settings.revision,
-                                                settings.layers)
-                             : base_from_checkpoint(settings.base_model, settings.revision,
-                                                    settings.layers);
+  const DeltaBase base =
+      settings.config_only
+          ? base_from_config(settings.base_model, settings.revision, settings.layers)
+          : base_from_checkpoint(settings.base_model, settings.revision, settings.layers);
   refuse_overlap(settings.output, base.folder);
   if (settings.bank) refuse_overlap(settings.output, *settings.bank);
 
@@ -271,8 +271,7 @@ GenerateResult generate_delta(const GenerateSettings& settings, const Execution&
   execution.check_cancelled();
   folder.publish();
   execution.end();
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return result;
 }
 

@@ -44,22 +44,22 @@ int balance_exponent(float k) { return k == 0 ? 0 : std::ilogb(k); }
 
 struct LayerGenerator::Tables {
   const GeneratorKernels* kernels = nullptr;
-  std::size_t hidden = 0;        // H
-  std::size_t intermediate = 0;  // I
-  std::size_t gains = 0;         // K
-  std::size_t cells = 0;         // C
-  std::uint32_t period = 0;      // 4H
-  std::vector<std::uint16_t> gate_table{};      // bf16 bits of T
-  std::vector<float> down_table{};              // T′
-  std::vector<std::uint16_t> input_signs{};     // per basis and column
-  std::vector<std::uint16_t> output_signs{};    // per basis and row
-  std::vector<std::uint32_t> frames{};          // r_j
-  std::vector<std::uint32_t> output_frames{};   // r′_j
-  std::vector<std::uint32_t> output_steps{};    // 2r′_j mod 4H
-  std::vector<std::size_t> sources{};           // index into the bank, dealt in turn
-  std::vector<int> gate_exponents{};            // per dealt source and gain, log2 g
-  std::vector<int> up_exponents{};              // the same plus the balance
-  std::vector<float> coefficients{};            // per cell and gain, balanced
+  std::size_t hidden = 0;                      // H
+  std::size_t intermediate = 0;                // I
+  std::size_t gains = 0;                       // K
+  std::size_t cells = 0;                       // C
+  std::uint32_t period = 0;                    // 4H
+  std::vector<std::uint16_t> gate_table{};     // bf16 bits of T
+  std::vector<float> down_table{};             // T′
+  std::vector<std::uint16_t> input_signs{};    // per basis and column
+  std::vector<std::uint16_t> output_signs{};   // per basis and row
+  std::vector<std::uint32_t> frames{};         // r_j
+  std::vector<std::uint32_t> output_frames{};  // r′_j
+  std::vector<std::uint32_t> output_steps{};   // 2r′_j mod 4H
+  std::vector<std::size_t> sources{};          // index into the bank, dealt in turn
+  std::vector<int> gate_exponents{};           // per dealt source and gain, log2 g
+  std::vector<int> up_exponents{};             // the same plus the balance
+  std::vector<float> coefficients{};           // per cell and gain, balanced
 
   [[nodiscard]] std::size_t per_basis() const { return hidden - 1; }
   [[nodiscard]] std::size_t cell_neurons() const { return 2 * gains; }
@@ -97,7 +97,9 @@ struct LayerGenerator::Tables {
 };
 
 void LayerGenerator::Tables::deal_frames(const DeltaRecipe& recipe, const RecipeLayer& layer) {
-  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  const auto append = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
   for_each_basis(0, cells, [&](std::size_t basis, std::size_t, std::size_t) {
     StreamPlace place{.seed = recipe.seed,
                       .layer = static_cast<std::uint32_t>(layer.layer),

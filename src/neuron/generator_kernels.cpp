@@ -77,7 +77,7 @@ void start_indices(const std::uint32_t* __restrict frames, std::size_t cells, st
 
 // The bits of rne to bf16, left in the upper half; the product is finite.
 inline __attribute__((always_inline)) std::uint32_t rounded_pair(float product,
-                                                                std::uint32_t mirror) {
+                                                                 std::uint32_t mirror) {
   const std::uint32_t bits = bits_of_float(product);
   const std::uint32_t rounded = bits + 0x7FFFU + ((bits >> 16) & 1U);
   return ((rounded >> 16) | (rounded & 0xFFFF0000U)) ^ mirror;

@@ -9,19 +9,19 @@ namespace contourfuse {
 
 /// Rows of `down` over a run of cells of one basis.
 struct DownRun {
-  const float* table = nullptr;           ///< T′, `period` entries
-  std::uint32_t period = 0;               ///< 4H
-  const std::uint32_t* steps = nullptr;   ///< per cell, 2r′ mod 4H
-  const float* coefficients = nullptr;    ///< per cell and gain
+  const float* table = nullptr;          ///< T′, `period` entries
+  std::uint32_t period = 0;              ///< 4H
+  const std::uint32_t* steps = nullptr;  ///< per cell, 2r′ mod 4H
+  const float* coefficients = nullptr;   ///< per cell and gain
   std::size_t cells = 0;
   std::size_t gains = 0;
-  const std::uint16_t* signs = nullptr;   ///< per row, 0 or 0x8000
-  std::size_t rows = 0;                   ///< 1 … kRowsAtOnce
-  std::size_t stride = 0;                 ///< elements from one row of `out` to the next
+  const std::uint16_t* signs = nullptr;  ///< per row, 0 or 0x8000
+  std::size_t rows = 0;                  ///< 1 … kRowsAtOnce
+  std::size_t stride = 0;                ///< elements from one row of `out` to the next
 };
 
-/// Rows made in one pass: each coefficient is loaded once for all of them. (An enumerator: the level
-/// objects have no weak symbols, which an inline variable would need.)
+/// Rows made in one pass: each coefficient is loaded once for all of them. (An enumerator: the
+/// level objects have no weak symbols, which an inline variable would need.)
 enum : std::size_t { kRowsAtOnce = 4 };
 
 struct GeneratorKernels {

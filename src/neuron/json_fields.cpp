@@ -26,9 +26,7 @@ void JsonFields::allow(std::initializer_list<std::string_view> keys) const {
   }
 }
 
-bool JsonFields::has(std::string_view key) const {
-  return object_->contains(std::string(key));
-}
+bool JsonFields::has(std::string_view key) const { return object_->contains(std::string(key)); }
 
 const nlohmann::json& JsonFields::at(std::string_view key) const {
   const auto member = object_->find(std::string(key));
@@ -36,9 +34,7 @@ const nlohmann::json& JsonFields::at(std::string_view key) const {
   return *member;
 }
 
-JsonFields JsonFields::object(std::string_view key) const {
-  return {at(key), file_, path_of(key)};
-}
+JsonFields JsonFields::object(std::string_view key) const { return {at(key), file_, path_of(key)}; }
 
 const nlohmann::json& JsonFields::array(std::string_view key, std::size_t most) const {
   const nlohmann::json& value = at(key);
@@ -97,10 +93,10 @@ std::string JsonFields::text(std::string_view key, std::size_t most) const {
 
 void JsonFields::refuse(std::string_view key, std::string_view rule) const {
   const std::string path = path_of(key);
-  throw Error(Failure::kBadInput, "json-field",
-              path.empty() ? fmt::format("the document {}", rule)
-                           : fmt::format("\"{}\" {}", path, rule),
-              {.file = file_});
+  throw Error(
+      Failure::kBadInput, "json-field",
+      path.empty() ? fmt::format("the document {}", rule) : fmt::format("\"{}\" {}", path, rule),
+      {.file = file_});
 }
 
 std::string JsonFields::path_of(std::string_view key) const {

@@ -55,9 +55,7 @@ RecipeLayer layer_of(const JsonFields& entry, std::uint64_t gains_per_cell) {
 
 }  // namespace
 
-bool is_allowed_scale(float scale) noexcept {
-  return scale >= 1 / kMaxScale && scale <= kMaxScale;
-}
+bool is_allowed_scale(float scale) noexcept { return scale >= 1 / kMaxScale && scale <= kMaxScale; }
 
 bool is_dealt_to(LayerUse use, LayerKind kind) noexcept {
   switch (use) {
@@ -73,8 +71,8 @@ bool is_dealt_to(LayerUse use, LayerKind kind) noexcept {
 
 void check_layer(const NeuronBank& bank, const RecipeLayer& layer, const std::string& file) {
   const auto refuse = [&](std::string message) {
-    throw Error(Failure::kBadInput, "bad-recipe",
-                fmt::format("layer {}: {}", layer.layer, message), {.file = file});
+    throw Error(Failure::kBadInput, "bad-recipe", fmt::format("layer {}: {}", layer.layer, message),
+                {.file = file});
   };
   if (layer.layer > kMaxLayer || layer.hidden_size < 2 || layer.hidden_size > kMaxHiddenSize ||
       layer.intermediate_size < 1 || layer.intermediate_size > kMaxIntermediateSize) {
@@ -85,8 +83,8 @@ void check_layer(const NeuronBank& bank, const RecipeLayer& layer, const std::st
     return is_dealt_to(source.kind, layer.kind);
   });
   if (!any) {
-    refuse(fmt::format("no source neuron of the bank is meant for {} layers",
-                       to_string(layer.kind)));
+    refuse(
+        fmt::format("no source neuron of the bank is meant for {} layers", to_string(layer.kind)));
   }
 }
 
@@ -115,7 +113,7 @@ DeltaRecipe parse_recipe(std::string_view text, const std::string& file) {
   const JsonFields bank = root.object("bank");
   bank.allow({"sources"});
   recipe.bank = bank_from_json(bank.array("sources", kMaxSources),
-                               parse_activation(root.text("activation", 64)), file);
+                               parse_activation_in(file, root.text("activation", 64)), file);
   if (root.whole_number("gains_per_cell", 1, kMaxGains) != recipe.bank.gains_per_cell()) {
     root.refuse("gains_per_cell", "is not the number of the bank's gains");
   }

@@ -102,6 +102,14 @@ TEST_P(Publish, OfTwoRunsToOneOutputOneWinsAndTheOtherIsTold) {
   EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"out"});
 }
 
+TEST_P(Publish, AnEmptyFolderThatAppearsMeanwhileIsNotReplaced) {
+  PartialFolder partial(folder_ / "out", false, GetParam());
+  fill(partial.path(), "new");
+  fs::create_directory(folder_ / "out");
+  EXPECT_EQ(caught_error([&partial] { partial.publish(); }).kind(), "output-exists");
+  EXPECT_TRUE(names_in(folder_ / "out").empty());
+}
+
 TEST_P(Publish, OfManyThreadsExactlyOneWins) {
   for (int round = 0; round < 10; ++round) {
     const fs::path target = folder_ / ("out" + std::to_string(round));

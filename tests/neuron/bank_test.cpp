@@ -208,8 +208,9 @@ TEST_F(Bank, HostileFilesAreRefused) {
   changed[changed.size() - 4] = '\x01';
   EXPECT_EQ(refusal([&] { static_cast<void>(read_bank(write("k.safetensors", changed))); }),
             "bad-bank");
-  EXPECT_NE(refusal([&] { static_cast<void>(read_bank(write("t.safetensors", bytes.substr(0, 99)))); }),
-            "accepted");
+  EXPECT_NE(
+      refusal([&] { static_cast<void>(read_bank(write("t.safetensors", bytes.substr(0, 99)))); }),
+      "accepted");
 }
 
 }  // namespace

@@ -27,13 +27,13 @@ TEST(Families, ComputeWhatTheirNamesSay) {
 }
 
 TEST(Families, RefuseWrongParameters) {
-  for (const auto& bad : std::vector<std::pair<const char*, std::vector<double>>>{
-           {"staircase", {1}},
-           {"linear", {1}},
-           {"hardtanh", {}},
-           {"hardtanh", {-1}},
-           {"deadzone_clip", {1.5, 0.5}},
-           {"two_slope", {1, 2}}}) {
+  for (const auto& bad :
+       std::vector<std::pair<const char*, std::vector<double>>>{{"staircase", {1}},
+                                                                {"linear", {1}},
+                                                                {"hardtanh", {}},
+                                                                {"hardtanh", {-1}},
+                                                                {"deadzone_clip", {1.5, 0.5}},
+                                                                {"two_slope", {1, 2}}}) {
     EXPECT_THROW(static_cast<void>(make(bad.first, bad.second)), Error) << bad.first;
   }
 }

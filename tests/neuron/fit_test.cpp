@@ -79,8 +79,10 @@ TEST(Fit, NoNeighbouringCoefficientIsMuchBetter) {
     for (std::size_t j = 0; j < s.coefficients.size(); ++j) {
       for (const int step : {-1, 1}) {
         SourceNeuron moved = s;
-        const auto bits = static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(s.coefficients[j]));
-        moved.coefficients[j] = std::bit_cast<float>(static_cast<std::uint32_t>(bits + step * 65536));
+        const auto bits =
+            static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(s.coefficients[j]));
+        moved.coefficients[j] =
+            std::bit_cast<float>(static_cast<std::uint32_t>(bits + step * 65536));
         // The derivative and ridge terms may pull the optimum off the value error's own.
         EXPECT_GT(relative_error(bank.activation, moved), 0.9 * reached) << s.name << " k" << j;
       }

@@ -35,8 +35,8 @@ SourceNeuron source(std::vector<float> gains, std::vector<float> coefficients,
                       .coefficients = std::move(coefficients)};
 }
 
-const std::vector<float> kA{-1.078125F,    -2.703125F,       0.0F,
-                            -0.447265625F, -0.2265625F,      -0.04345703125F,
+const std::vector<float> kA{-1.078125F,        -2.703125F,      0.0F,
+                            -0.447265625F,     -0.2265625F,     -0.04345703125F,
                             0.01361083984375F, 0.0062255859375F};
 const std::vector<float> kB{0.5F, 1.5F, -0.25F, 3.0F, -0.0078125F, 1.0F, 2.0F, -1.9921875F};
 
@@ -46,7 +46,10 @@ struct Case {
 };
 
 RecipeLayer make_layer(std::uint64_t number, std::uint64_t h, std::uint64_t i, std::uint64_t k) {
-  return {.layer = number, .kind = LayerKind::kGlobal, .hidden_size = h, .intermediate_size = i,
+  return {.layer = number,
+          .kind = LayerKind::kGlobal,
+          .hidden_size = h,
+          .intermediate_size = i,
           .cells = i / (2 * k)};
 }
 
@@ -59,9 +62,8 @@ Case two_sources_8(std::uint64_t h, std::uint64_t i, bool balance = true) {
 
 Case two_sources_4(std::uint64_t h, std::uint64_t i) {
   Case c{.recipe = {.seed = 3, .down_scale = 0.1F}, .layer = make_layer(0, h, i, 4)};
-  c.recipe.bank.sources = {
-      source(kGains4, {-3.34375F, -0.4296875F, 0.69140625F, 0.004150390625F}),
-      source(kGains4, {1.0F, -0.0F, 0.015625F, -1.5F})};
+  c.recipe.bank.sources = {source(kGains4, {-3.34375F, -0.4296875F, 0.69140625F, 0.004150390625F}),
+                           source(kGains4, {1.0F, -0.0F, 0.015625F, -1.5F})};
   return c;
 }
 
@@ -188,8 +190,8 @@ TEST(Generator, AnyRangeGivesTheSameBits) {
         for (int trial = 0; trial < 60; ++trial) {
           const std::uint64_t first = random() % all.size();
           const std::uint64_t most = trial % 2 == 0 ? 3 * generator.cols(role) : all.size();
-          const std::uint64_t count = 1 + random() % std::min<std::uint64_t>(
-                                                         all.size() - first, most);
+          const std::uint64_t count =
+              1 + random() % std::min<std::uint64_t>(all.size() - first, most);
           Bits part(count + 32, 0xABCD);
           generator.generate(role, first, std::span(part).subspan(16, count));
           ASSERT_TRUE(std::equal(part.begin() + 16, part.end() - 16,

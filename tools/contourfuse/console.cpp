@@ -32,6 +32,7 @@ void print_list(std::string_view title, std::span<const std::string> lines, std:
 }
 
 void print_failure(const Error& error) {
+  std::fflush(stdout);  // so that both keep their order where they go to one place
   std::string text = "contourfuse: error: " + visible(error.what()) + '\n';
   if (!error.hint().empty()) text += "hint: " + visible(error.hint()) + '\n';
   std::fwrite(text.data(), 1, text.size(), stderr);

@@ -27,7 +27,12 @@ class DeltaReader {
   virtual ~DeltaReader() = default;
   /// Elements [first, first + out.size() / element bytes), row-major in the delta's own shape, in
   /// its dtype.
+  /// `out` is aligned for the elements.
   virtual void read(std::uint64_t first, std::span<std::byte> out) const = 0;
+  /// No more reads will come: whatever was made for them may go.
+  virtual void release() const {}
+  /// True if reading moves stored bytes, false if the elements are made.
+  [[nodiscard]] virtual bool stored() const noexcept = 0;
 };
 
 enum class ScfRole : std::uint8_t { kDown, kGate };

@@ -22,8 +22,8 @@ struct SourceNeuron {
   PiecewiseLinear function;
   std::vector<float> gains{};         ///< powers of two, ascending
   std::vector<float> coefficients{};  ///< bf16 values, one per gain
-  double fit_error = 0;      ///< relative L2 error under φ, after quantisation
-  double storage_error = 0;  ///< extra relative error of stored bf16 rows, measured
+  double fit_error = 0;               ///< relative L2 error under φ, after quantisation
+  double storage_error = 0;           ///< extra relative error of stored bf16 rows, measured
 };
 
 struct NeuronBank {

@@ -17,6 +17,7 @@ struct NamedFunction {
 /// `linear`, `hardtanh(c)`, `softthreshold(t)`, `leaky_clip(c, slope)`, `deadzone_clip(t, c)`,
 /// `two_slope(t, s0, s1)`. An unknown family, another number of parameters or parameters out of
 /// order are Error{kBadInput, "bad-family"}.
-[[nodiscard]] NamedFunction make_family(std::string_view family, std::span<const double> parameters);
+[[nodiscard]] NamedFunction make_family(std::string_view family,
+                                        std::span<const double> parameters);
 
 }  // namespace contourfuse

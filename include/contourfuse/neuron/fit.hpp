@@ -16,7 +16,7 @@ struct FitSettings {
 
 struct Fit {
   std::vector<float> coefficients{};  ///< bf16 values, one per gain
-  double fit_error = 0;      ///< ‖F − f‖/‖f‖ under φ, of the quantised coefficients
+  double fit_error = 0;  ///< ‖F − f‖/‖f‖ under φ, of the quantised coefficients
   double storage_error = 0;  ///< ‖F̂ − F‖/‖F‖, F̂ the cell as its stored bf16 rows compute it
 };
 

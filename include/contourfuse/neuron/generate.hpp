@@ -20,7 +20,7 @@ struct GenerateSettings {
   std::uint64_t seed = 42;
   std::optional<std::filesystem::path> bank{};  ///< a bank file; default bank otherwise
   std::uint64_t gains_per_cell = 8;
-  std::vector<std::string> layers{};            ///< select_layers' words
+  std::vector<std::string> layers{};  ///< select_layers' words
   float gate_scale = 1;
   float down_scale = 1;
   bool balance = true;

@@ -1,0 +1,339 @@
+// The CPU backend: each worker reads, edits and writes its own ranges in a small buffer.
+#include "contourfuse/backend/cpu/cpu_backend.hpp"
+
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "contourfuse/io/hash.hpp"
+#include "contourfuse/io/mapped_file.hpp"
+#include "matrix_state.hpp"
+#include "piece_editor.hpp"
+#include "turnstile.hpp"
+#include "work_list.hpp"
+
+namespace contourfuse {
+namespace {
+
+// Early writeback: the final fsync then has little left to wait for.
+constexpr std::uint64_t kWritebackBytes = std::uint64_t{64} << 20;
+
+struct ShardState {
+  std::optional<MappedFile> mapping{};
+  bool edited = false;
+  Turnstile source_turn{};
+  Turnstile target_turn{};
+  Hash128 source_hash{};
+  Hash128 target_hash{};
+  std::uint64_t written_back = 0;  // under target_turn
+};
+
+/// Buffers of a worker, allocated once.
+struct Buffers {
+  std::vector<std::uint64_t> weight_words;
+  std::vector<std::uint64_t> delta_words;
+  Buffers(std::size_t weight_bytes, std::size_t delta_bytes)
+      : weight_words(weight_bytes / 8), delta_words(delta_bytes / 8) {}
+  std::byte* weight() { return static_cast<std::byte*>(static_cast<void*>(weight_words.data())); }
+  std::byte* delta() { return static_cast<std::byte*>(static_cast<void*>(delta_words.data())); }
+};
+
+/// One run of a job.
+class Run {
+ public:
+  Run(const FuseJob& job, const Execution& execution)
+      : job_(job), execution_(execution), list_(job), states_(job.matrices.size()) {
+    results_.matrices.resize(job.matrices.size());
+    for (const ShardJob& shard : job.shards) {
+      shards_.push_back(std::make_unique<ShardState>());
+      if (job.map_sources) shards_.back()->mapping.emplace(*shard.source, shard.bytes);
+    }
+    for (const MatrixJob& matrix : job.matrices) shards_[matrix.shard]->edited = true;
+  }
+
+  FuseResults execute() {
+    const int threads = execution_.thread_count();
+    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                    static_cast<std::size_t>(threads));
+    std::uint64_t total = 0;
+    for (const ShardJob& shard : job_.shards) total += shard.bytes;
+    execution_.begin("fuse", total);
+    tbb::task_arena arena(threads);
+    arena.execute([&] {
+      tbb::parallel_for(0, threads, 1, [&](int) { work(); }, tbb::simple_partitioner());
+    });
+    if (failure_) std::rethrow_exception(failure_);
+    execution_.end();
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      if (job_.matrices[i].rows == 0 || job_.matrices[i].cols == 0) {
+        results_.matrices[i] = state(i).result();
+      }
+    }
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      ShardResult shard;
+      shard.source_hash = shards_[i]->source_hash.hex();
+      shard.target_hash = shards_[i]->edited ? shards_[i]->target_hash.hex() : shard.source_hash;
+      results_.shards.push_back(std::move(shard));
+      results_.bytes_written += job_.shards[i].target != nullptr ? job_.shards[i].bytes : 0;
+    }
+    results_.bytes_read = bytes_read_ + delta_bytes_;
+    results_.delta_bytes_read = delta_bytes_;
+    return std::move(results_);
+  }
+
+ private:
+  void work() {
+    try {
+      Buffers buffers = make_buffers();
+      while (!failed_) {
+        const auto item = list_.next();
+        if (!item) return;
+        execution_.check_cancelled();
+        run(*item, buffers);
+      }
+    } catch (const Abandoned&) {
+      // The thread that failed has said why.
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  void fail(std::exception_ptr reason) {
+    {
+      const std::lock_guard lock(states_mutex_);
+      if (!failure_) failure_ = std::move(reason);
+      failed_ = true;
+      for (const auto& state : states_) {
+        if (state) state->abandon();
+      }
+    }
+    for (const auto& shard : shards_) {
+      shard->source_turn.abandon();
+      shard->target_turn.abandon();
+    }
+  }
+
+  Buffers make_buffers() const {
+    std::uint64_t weight = 2;
+    std::uint64_t delta = 2;
+    for (const MatrixJob& matrix : job_.matrices) {
+      weight = std::max(weight, editable_bytes(matrix.dtype));
+      delta = std::max(delta, editable_bytes(matrix.delta_dtype));
+    }
+    return {kPieceElements * weight, kPieceElements * delta};
+  }
+
+  MatrixState& state(std::size_t matrix) {
+    const std::lock_guard lock(states_mutex_);
+    if (failed_) throw Abandoned{};
+    if (!states_[matrix]) {
+      states_[matrix] = std::make_unique<MatrixState>(job_.matrices[matrix], job_.numbers);
+    }
+    return *states_[matrix];
+  }
+
+  void run(const WorkItem& item, Buffers& buffers) {
+    switch (item.step) {
+      case Step::kCopy: copy(item, buffers); break;
+      case Step::kMoments: measure(item, buffers); break;
+      case Step::kRecord: record(item, buffers); break;
+      case Step::kEdit: edit(item, buffers); break;
+    }
+  }
+
+  void read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out) {
+    const auto& mapping = shards_[shard]->mapping;
+    if (mapping) {
+      std::copy_n(mapping->bytes().begin() + static_cast<std::ptrdiff_t>(offset), out.size(),
+                  out.begin());
+    } else {
+      job_.shards[shard].source->read(offset, out);
+    }
+    bytes_read_ += out.size();
+  }
+
+  /// Covered elements [first, first + count) of the weight, one after the other.
+  void read_covered(const MatrixJob& matrix, std::uint64_t first, std::uint64_t count,
+                    std::byte* out) {
+    const std::uint64_t bytes = editable_bytes(matrix.dtype);
+    if (matrix.full_width()) {
+      read_source(matrix.shard, matrix.offset + first * bytes, {out, count * bytes});
+      return;
+    }
+    for (std::uint64_t done = 0; done < count;) {
+      const std::uint64_t row = (first + done) / matrix.covered_cols;
+      const std::uint64_t col = (first + done) % matrix.covered_cols;
+      const std::uint64_t part = std::min(count - done, matrix.covered_cols - col);
+      read_source(matrix.shard, matrix.offset + (row * matrix.cols + col) * bytes,
+                  {out + done * bytes, part * bytes});
+      done += part;
+    }
+  }
+
+  void read_delta(const MatrixJob& matrix, std::uint64_t first, std::uint64_t count,
+                  std::byte* out) {
+    const std::uint64_t bytes = count * editable_bytes(matrix.delta_dtype);
+    if (bytes == 0) return;
+    matrix.delta->read(first, {out, bytes});
+    delta_bytes_ += matrix.delta->stored() ? bytes : 0;
+  }
+
+  void copy(const WorkItem& item, Buffers& buffers) {
+    const std::span<std::byte> bytes(buffers.weight(), item.end - item.begin);
+    read_source(item.shard, item.begin, bytes);
+    pass_source(item, bytes);
+    pass_target(item, bytes, nullptr, {});
+  }
+
+  void measure(const WorkItem& item, Buffers& buffers) {
+    const MatrixJob& matrix = job_.matrices[item.matrix];
+    const std::uint64_t count = item.end - item.begin;
+    PieceMoments moments;
+    read_covered(matrix, item.begin, count, buffers.weight());
+    moments.weight = piece_moments(kernels_, matrix.dtype, buffers.weight(), count);
+    read_delta(matrix, item.begin, count, buffers.delta());
+    moments.delta = piece_moments(kernels_, matrix.delta_dtype, buffers.delta(), count);
+    state(item.matrix).add_moments(item.piece, moments);
+  }
+
+  Scaling scaling(std::size_t matrix) {
+    std::uint64_t scanned = 0;
+    const Scaling scaling = state(matrix).scaling(scanned);
+    delta_bytes_ += job_.matrices[matrix].delta->stored() ? scanned : 0;
+    return scaling;
+  }
+
+  void record(const WorkItem& item, Buffers& buffers) {
+    const MatrixJob& matrix = job_.matrices[item.matrix];
+    const std::uint64_t count = item.end - item.begin;
+    PieceEditor editor(kernels_, matrix, job_.numbers, scaling(item.matrix));
+    read_covered(matrix, item.begin, count, buffers.weight());
+    read_delta(matrix, item.begin, count, buffers.delta());
+    const PieceRecord piece =
+        editor.edit_and_record(buffers.weight(), buffers.delta(), item.begin, count);
+    state(item.matrix).add_record(item.piece, piece.counts, piece.sums, piece.bad);
+  }
+
+  void edit(const WorkItem& item, Buffers& buffers) {
+    const MatrixJob& matrix = job_.matrices[item.matrix];
+    const std::uint64_t bytes = editable_bytes(matrix.dtype);
+    const std::uint64_t first = (item.begin - matrix.offset) / bytes;
+    const std::uint64_t end = (item.end - matrix.offset) / bytes;
+    const std::span<std::byte> window(buffers.weight(), item.end - item.begin);
+    read_source(item.shard, item.begin, window);
+    pass_source(item, window);
+
+    const std::uint64_t delta_first = covered_before(matrix, first);
+    const std::uint64_t covered = covered_before(matrix, end) - delta_first;
+    if (covered > 0) {
+      PieceEditor editor(kernels_, matrix, job_.numbers, scaling(item.matrix));
+      read_delta(matrix, delta_first, covered, buffers.delta());
+      if (matrix.full_width()) {
+        const PieceRecord piece =
+            editor.edit_and_record(window.data(), buffers.delta(), first, covered);
+        state(item.matrix).add_record(item.piece, piece.counts, piece.sums, piece.bad);
+      } else {
+        edit_rows(matrix, editor, window.data(), buffers.delta(), first, end);
+      }
+    }
+    const std::span<const std::byte> delta(buffers.delta(),
+                                           covered * editable_bytes(matrix.delta_dtype));
+    pass_target(item, window, &state(item.matrix), delta);
+    if (item.end == matrix.offset + matrix.rows * matrix.cols * bytes) finish(item.matrix);
+  }
+
+  /// Covered elements before row-major element `index` of the whole matrix.
+  static std::uint64_t covered_before(const MatrixJob& matrix, std::uint64_t index) {
+    const std::uint64_t row = index / matrix.cols;
+    if (row >= matrix.covered_rows) return matrix.covered();
+    return row * matrix.covered_cols + std::min(index % matrix.cols, matrix.covered_cols);
+  }
+
+  static void edit_rows(const MatrixJob& matrix, PieceEditor& editor, std::byte* window,
+                        const std::byte* delta, std::uint64_t first, std::uint64_t end) {
+    const std::uint64_t bytes = editable_bytes(matrix.dtype);
+    for (std::uint64_t at = first; at < end;) {
+      const std::uint64_t row = at / matrix.cols;
+      const std::uint64_t col = at % matrix.cols;
+      const std::uint64_t row_end = std::min(end, (row + 1) * matrix.cols);
+      if (row < matrix.covered_rows && col < matrix.covered_cols) {
+        const std::uint64_t count = std::min(row_end - at, matrix.covered_cols - col);
+        editor.edit(window + (at - first) * bytes, delta, count, at);
+        delta += count * editable_bytes(matrix.delta_dtype);
+      }
+      at = row_end;
+    }
+  }
+
+  void pass_source(const WorkItem& item, std::span<const std::byte> bytes) {
+    ShardState& shard = *shards_[item.shard];
+    shard.source_turn.enter(item.ticket, [&] { shard.source_hash.update(bytes); });
+  }
+
+  void pass_target(const WorkItem& item, std::span<const std::byte> bytes, MatrixState* matrix,
+                   std::span<const std::byte> delta) {
+    ShardState& shard = *shards_[item.shard];
+    File* target = job_.shards[item.shard].target;
+    if (target != nullptr) target->write(item.begin, bytes);
+    std::uint64_t flush_from = 0;
+    std::uint64_t flush_bytes = 0;
+    shard.target_turn.enter(item.ticket, [&] {
+      if (shard.edited) shard.target_hash.update(bytes);
+      if (matrix != nullptr) {
+        matrix->weight_hash.update(bytes);
+        matrix->delta_hash.update(delta);
+      }
+      if (item.end - shard.written_back >= kWritebackBytes) {
+        flush_from = shard.written_back;
+        flush_bytes = item.end - shard.written_back;
+        shard.written_back = item.end;
+      }
+    });
+    if (target != nullptr && job_.durable && flush_bytes > 0) {
+      target->start_writeback(flush_from, flush_bytes);
+    }
+    execution_.advance(bytes.size());
+  }
+
+  void finish(std::size_t matrix) {
+    MatrixState& done = state(matrix);
+    results_.matrices[matrix] = done.result();
+    const std::lock_guard lock(states_mutex_);
+    states_[matrix].reset();
+  }
+
+  const FuseJob& job_;
+  const Execution& execution_;
+  const Kernels& kernels_ = best_kernels();
+  WorkList list_;
+  std::vector<std::unique_ptr<ShardState>> shards_{};
+  std::mutex states_mutex_{};
+  std::vector<std::unique_ptr<MatrixState>> states_;
+  std::exception_ptr failure_{};
+  std::atomic<bool> failed_{false};
+  std::atomic<std::uint64_t> bytes_read_{0};
+  std::atomic<std::uint64_t> delta_bytes_{0};
+  FuseResults results_{};
+};
+
+class CpuBackend final : public Backend {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "cpu"; }
+  FuseResults run(const FuseJob& job, const Execution& execution) override {
+    return Run(job, execution).execute();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<CpuBackend>(); }
+
+}  // namespace contourfuse

@@ -1,0 +1,64 @@
+// The order in which workers take the pieces of a fuse.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "contourfuse/fusion/backend.hpp"
+
+namespace contourfuse {
+
+/// Blocks of a piece: a power of two, so that a piece folds to one node of the pairwise fold. 32 are
+/// 512 KiB of bf16: large enough for full read and write rates, small enough for 32 threads in 64 MB.
+inline constexpr std::uint64_t kPieceBlocks = 32;
+inline constexpr std::uint64_t kPieceElements = kPieceBlocks * kBlockElements;
+/// Bytes of a plain copy.
+inline constexpr std::uint64_t kCopyBytes = kPieceElements * 2;
+
+enum class Step : std::uint8_t {
+  kCopy,     ///< bytes [begin, end) of the shard as they are
+  kMoments,  ///< moments of covered elements [begin, end)
+  kRecord,   ///< record of covered elements [begin, end) of a matrix covered in part of its columns
+  kEdit,     ///< bytes [begin, end) of the shard, edited; with the record if columns are full
+};
+
+struct WorkItem {
+  Step step = Step::kCopy;
+  std::size_t shard = 0;
+  std::size_t matrix = 0;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::uint64_t piece = 0;   ///< number among the matrix's pieces of this step
+  std::uint64_t ticket = 0;  ///< order among the shard's pieces of bytes
+};
+
+/// Hands items out by shard and offset, each matrix's moments before its edit. Made as it goes: its
+/// size does not grow with the model. Thread-safe.
+class WorkList {
+ public:
+  explicit WorkList(const FuseJob& job);
+  [[nodiscard]] std::optional<WorkItem> next();
+
+ private:
+  void open_section();
+  [[nodiscard]] std::uint64_t step_end(Step step) const;
+
+  const FuseJob& job_;
+  std::mutex mutex_{};
+  std::size_t shard_ = 0;
+  std::size_t matrix_ = 0;     // next matrix of the job
+  std::uint64_t offset_ = 0;   // bytes of the shard that were handed out
+  std::uint64_t ticket_ = 0;
+  std::vector<Step> steps_{};  // still to do for the current section, last one first
+  std::uint64_t at_ = 0;       // within the current step
+  std::uint64_t piece_ = 0;
+  bool editing_ = false;       // the section is matrix_, else a copy up to it
+};
+
+/// Passes over a matrix before it is edited.
+[[nodiscard]] bool needs_moments(const MatrixJob& matrix, const ScfNumbers& numbers) noexcept;
+[[nodiscard]] std::uint64_t piece_count(std::uint64_t elements) noexcept;
+
+}  // namespace contourfuse

@@ -1,0 +1,173 @@
+// Running a plan: shards through a backend, side files, manifest, publish.
+#include "contourfuse/fusion/fuse.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "contourfuse/core/error.hpp"
+#include "contourfuse/fusion/manifest.hpp"
+#include "contourfuse/fusion/model_card.hpp"
+#include "contourfuse/io/hash.hpp"
+
+namespace contourfuse {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
+constexpr std::uint64_t kMaxCardBytes = std::uint64_t{16} << 20;
+constexpr const char* kModelCard = "README.md";
+
+/// The job of a plan, with what it points to.
+struct OwnedJob {
+  FuseJob job{};
+  std::vector<File> sources{};
+  std::vector<std::unique_ptr<DeltaReader>> deltas{};
+};
+
+ScfNumbers numbers_of(const FuseParameters& parameters) {
+  ScfNumbers numbers;
+  numbers.alpha = parameters.alpha;
+  numbers.gamma = static_cast<float>(parameters.gamma_cap);
+  switch (parameters.variance_norm) {
+    case VarianceNorm::kMatch: numbers.alpha_rule = AlphaRule::kSigmaRatio; break;
+    case VarianceNorm::kUnit: numbers.alpha_rule = AlphaRule::kInverseSigma; break;
+    case VarianceNorm::kNone: numbers.alpha_rule = AlphaRule::kPlain; break;
+  }
+  numbers.stochastic = parameters.rounding == Rounding::kStochastic;
+  numbers.rounding_seed = parameters.rounding_seed;
+  numbers.keep_nonfinite = parameters.nonfinite == NonFinite::kKeep;
+  return numbers;
+}
+
+OwnedJob make_job(const FusePlan& plan) {
+  OwnedJob owned;
+  owned.sources.reserve(plan.base.shards.size());
+  for (const Shard& shard : plan.base.shards) {
+    owned.sources.push_back(File::open(plan.base.folder / shard.file));
+  }
+  for (std::size_t i = 0; i < owned.sources.size(); ++i) {
+    owned.job.shards.push_back(
+        {&owned.sources[i], nullptr, plan.base.shards[i].header.file_bytes()});
+  }
+  for (const PlannedMatrix& matrix : plan.matrices) {
+    owned.deltas.push_back(
+        plan.delta.reader(*plan.base.find_layer(matrix.layer), matrix.role));
+    owned.job.matrices.push_back({.name = matrix.view.tensor,
+                                  .delta_place = matrix.delta_place,
+                                  .role = matrix.role == Role::kDown ? ScfRole::kDown
+                                                                     : ScfRole::kGate,
+                                  .shard = matrix.shard,
+                                  .offset = matrix.view.file_offset,
+                                  .rows = matrix.view.rows,
+                                  .cols = matrix.view.cols,
+                                  .covered_rows = matrix.covered_shape[0],
+                                  .covered_cols = matrix.covered_shape[1],
+                                  .dtype = matrix.view.dtype,
+                                  .delta_dtype = matrix.delta_dtype,
+                                  .delta = owned.deltas.back().get()});
+  }
+  owned.job.numbers = numbers_of(plan.settings.parameters);
+  owned.job.map_sources = plan.settings.read_method == ReadMethod::kMmap;
+  owned.job.durable = plan.settings.durability == Durability::kFull;
+  return owned;
+}
+
+/// Refuses a base that changed since its headers were read.
+void check_unchanged(const FusePlan& plan, const std::vector<File>& sources) {
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].identity() == plan.base.shards[i].identity) continue;
+    throw Error(Failure::kFailed, "base-changed", "the file changed while it was read",
+                {.file = sources[i].path().string()}, "run again when nobody writes to the model");
+  }
+}
+
+ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name, bool durable,
+                     std::vector<std::byte>& buffer) {
+  fs::create_directories(to.parent_path());
+  const File source = File::open(from);
+  File target = File::create(to);
+  const std::uint64_t bytes = source.size();
+  Hash128 hash;
+  for (std::uint64_t done = 0; done < bytes;) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(bytes - done, buffer.size()));
+    const std::span<std::byte> part(buffer.data(), piece);
+    source.read(done, part);
+    target.write(done, part);
+    hash.update(part);
+    done += piece;
+  }
+  if (durable) target.sync();
+  return {std::move(name), bytes, hash.hex()};
+}
+
+ListedFile write_card(const FusePlan& plan, const fs::path& to, bool durable) {
+  const fs::path base_card = plan.base.folder / kModelCard;
+  std::error_code ignored;
+  const std::string text = derived_model_card(
+      fs::exists(base_card, ignored) ? read_text(base_card, kMaxCardBytes) : std::string(), plan);
+  write_text(to, text, durable);
+  Hash128 hash;
+  hash.update(text);
+  return {kModelCard, text.size(), hash.hex()};
+}
+
+std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& folder,
+                                         bool durable, const Execution& execution) {
+  std::vector<ListedFile> listed;
+  std::vector<std::byte> buffer(kCopyBytes);
+  for (const fs::path& file : plan.base.side_files) {
+    execution.check_cancelled();
+    if (plan.settings.model_card && file == kModelCard) continue;
+    listed.push_back(copy_file(plan.base.folder / file, folder / file, file.generic_string(),
+                               durable, buffer));
+  }
+  if (plan.settings.model_card) listed.push_back(write_card(plan, folder / kModelCard, durable));
+  std::sort(listed.begin(), listed.end(),
+            [](const ListedFile& a, const ListedFile& b) { return a.name < b.name; });
+  return listed;
+}
+
+}  // namespace
+
+FuseReport run_fuse(const FusePlan& plan, Backend& backend, const Execution& execution) {
+  const auto start = std::chrono::steady_clock::now();
+  const Durability durability = plan.settings.durability;
+  const bool durable = durability == Durability::kFull;
+  PartialFolder partial(plan.settings.output, plan.settings.overwrite, durability);
+  OwnedJob owned = make_job(plan);
+  std::vector<File> targets;
+  targets.reserve(owned.sources.size());
+  for (std::size_t i = 0; i < owned.sources.size(); ++i) {
+    const Shard& shard = plan.base.shards[i];
+    targets.push_back(File::create(partial.path() / shard.file));
+    targets.back().allocate(shard.header.file_bytes());
+    owned.job.shards[i].target = &targets[i];
+  }
+  FuseReport report;
+  report.results = backend.run(owned.job, execution);
+  check_unchanged(plan, owned.sources);
+  const auto side_files = write_side_files(plan, partial.path(), durable, execution);
+  if (durable) {
+    for (File& target : targets) target.sync();
+    partial.sync_folders();
+  }
+  write_text(partial.path() / kManifestName, manifest_text(make_manifest(plan, report, side_files)),
+             durable);
+  execution.check_cancelled();
+  partial.publish();
+  report.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+FuseResults recompute(const FusePlan& plan, Backend& backend, const Execution& execution) {
+  OwnedJob owned = make_job(plan);
+  FuseResults results = backend.run(owned.job, execution);
+  check_unchanged(plan, owned.sources);
+  return results;
+}
+
+}  // namespace contourfuse
