@@ -36,11 +36,9 @@ BlockMoments operator+(const BlockMoments& a, const BlockMoments& b) {
           std::max(a.largest, b.largest)};
 }
 
-namespace {
 PieceMoments operator+(const PieceMoments& a, const PieceMoments& b) {
   return {a.weight + b.weight, a.delta + b.delta};
 }
-}  // namespace
 
 MatrixState::MatrixState(const MatrixJob& job, const ScfNumbers& numbers)
     : job_(job), numbers_(numbers) {

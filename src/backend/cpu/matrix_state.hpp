@@ -34,6 +34,7 @@ struct PieceMoments {
   BlockMoments delta{};
 };
 BlockMoments operator+(const BlockMoments& a, const BlockMoments& b);
+PieceMoments operator+(const PieceMoments& a, const PieceMoments& b);
 
 /// The scaling of a matrix, once its moments are known.
 struct Scaling {
