@@ -92,9 +92,8 @@ std::vector<TensorPlace> sort_by_name(const std::vector<Shard>& shards, const Sh
 }
 
 bool has_editable_matrix(const MlpLayer& layer) {
-  return std::ranges::any_of(layer.roles, [](const auto& matrix) {
-    return matrix && is_editable(matrix->view.dtype);
-  });
+  return std::ranges::any_of(
+      layer.roles, [](const auto& matrix) { return matrix && is_editable(matrix->view.dtype); });
 }
 
 }  // namespace
@@ -139,8 +138,7 @@ Checkpoint open_checkpoint(const std::string& model, const std::string& revision
   checkpoint.config = read_config(checkpoint.folder);
   const std::optional<ShardIndex> index = read_index(checkpoint.folder);
   const std::set<std::string, std::less<>> names =
-      index ? index->shards
-            : std::set<std::string, std::less<>>{std::string(kSingleShardName)};
+      index ? index->shards : std::set<std::string, std::less<>>{std::string(kSingleShardName)};
   for (const std::string& name : names) {
     checkpoint.shards.push_back(read_shard(checkpoint.folder, name));
   }

@@ -25,8 +25,7 @@ constexpr int kMaxFolderDepth = 32;
 }
 
 bool is_inside(const fs::path& folder, const fs::path& path) {
-  const auto [end, ignored] =
-      std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
   return end == folder.end();
 }
 

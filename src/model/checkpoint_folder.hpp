@@ -19,7 +19,8 @@ namespace contourfuse {
 
 /// Relative paths, sorted, of every file of the folder and the folders in it that is not named in
 /// `shards`, no dot-file, not in a dot-folder and not the manifest of an earlier run. Refuses links
-/// as confined() does, links to folders (Error "link-to-folder"), and what is no file ("file-not-regular").
+/// as confined() does, links to folders (Error "link-to-folder"), and what is no file
+/// ("file-not-regular").
 [[nodiscard]] std::vector<std::filesystem::path> list_side_files(
     const std::filesystem::path& folder, const std::set<std::string, std::less<>>& shards);
 

@@ -44,8 +44,8 @@ fs::path cache_folder() {
 
 bool is_name(std::string_view text) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
   return !text.empty() && text.front() != '.' && text.front() != '-' &&
          std::all_of(text.begin(), text.end(), allowed) &&
@@ -118,8 +118,8 @@ std::filesystem::path resolve_model(const std::string& model, const std::string&
   }
   if (!revision.empty() && !is_revision(revision)) {
     throw Error(Failure::kBadInput, "model-not-found",
-                fmt::format("\"{}\" is no revision of a hub model", revision),
-                Place{.file = model}, "give a branch, a tag or a commit");
+                fmt::format("\"{}\" is no revision of a hub model", revision), Place{.file = model},
+                "give a branch, a tag or a commit");
   }
   const fs::path cache = cache_folder();
   if (const auto snapshot = find_snapshot(cache / folder_name(model), revision)) return *snapshot;

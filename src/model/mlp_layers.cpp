@@ -37,10 +37,10 @@ Survey survey_names(const Checkpoint& checkpoint) {
     if (name->layout == MlpLayout::kDense) {
       auto& slot = survey.layers[name->layer].dense[static_cast<std::size_t>(name->role)];
       if (slot) {
-        throw Error(Failure::kBadInput, "mlp-twice",
-                    fmt::format("layer {} has two {} projections", name->layer,
-                                to_string(name->role)),
-                    Place{.file = checkpoint.shards[place.shard].file, .tensor = tensor.name});
+        throw Error(
+            Failure::kBadInput, "mlp-twice",
+            fmt::format("layer {} has two {} projections", name->layer, to_string(name->role)),
+            Place{.file = checkpoint.shards[place.shard].file, .tensor = tensor.name});
       }
       slot = place;
     } else {
@@ -122,10 +122,9 @@ class LayerBuilder {
 
   [[noreturn]] static void refuse(const Shard& shard, const TensorInfo& tensor,
                                   std::string message) {
-    throw Error(Failure::kBadInput, "mlp-shape", std::move(message),
-                Place{.file = shard.file,
-                      .tensor = tensor.name,
-                      .bytes = shard.header.file_range(tensor)});
+    throw Error(
+        Failure::kBadInput, "mlp-shape", std::move(message),
+        Place{.file = shard.file, .tensor = tensor.name, .bytes = shard.header.file_range(tensor)});
   }
 
   Checkpoint& checkpoint_;
@@ -161,9 +160,9 @@ void find_mlp_layers(Checkpoint& checkpoint) {
   }
   mark_double_wide(checkpoint.layers);
   for (const auto& [layout, layers] : survey.others) {
-    checkpoint.notes.push_back(fmt::format(
-        "{} {}: {}; left as they are", layers.size(),
-        layers.size() == 1 ? "layer has" : "layers have", describe(layout)));
+    checkpoint.notes.push_back(fmt::format("{} {}: {}; left as they are", layers.size(),
+                                           layers.size() == 1 ? "layer has" : "layers have",
+                                           describe(layout)));
   }
 }
 

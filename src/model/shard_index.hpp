@@ -23,12 +23,12 @@ struct ShardIndex {
   bool bad_total_size = false;  ///< given, but no whole number
 };
 
-/// Throws Error{kBadInput} "json-…", "index-field", "index-empty" or "shard-name": a shard must be a
-/// plain, visible file name that ends in .safetensors.
+/// Throws Error{kBadInput} "json-…", "index-field", "index-empty" or "shard-name": a shard must be
+/// a plain, visible file name that ends in .safetensors.
 [[nodiscard]] ShardIndex parse_shard_index(std::string_view text, const std::string& file);
 
-/// Holds an index against the headers of its shards. Throws Error{kBadInput, "tensor-not-in-shard"};
-/// what is only odd comes back in words.
+/// Holds an index against the headers of its shards. Throws Error{kBadInput,
+/// "tensor-not-in-shard"}; what is only odd comes back in words.
 [[nodiscard]] std::vector<std::string> check_shard_index(
     const ShardIndex& index,
     const std::map<std::string, const SafetensorsHeader*, std::less<>>& headers);

@@ -39,8 +39,8 @@ SynthModel choose_model(const std::string& name) {
   for (const SynthModel& model : synth_model_table()) {
     if (model.name == name) return model;
   }
-  refuse("unknown-synth-model", fmt::format("no model \"{}\"; there are {}", name,
-                                            fmt::join(synth_models(), ", ")));
+  refuse("unknown-synth-model",
+         fmt::format("no model \"{}\"; there are {}", name, fmt::join(synth_models(), ", ")));
 }
 
 void check(const SynthSettings& settings) {
@@ -51,8 +51,8 @@ void check(const SynthSettings& settings) {
                                     kMaxScaleTerm, kMaxScale));
   }
   if (settings.layers && (*settings.layers == 0 || *settings.layers > kMaxLayers)) {
-    refuse("bad-layers", fmt::format("{} layers; there must be 1 to {}", *settings.layers,
-                                     kMaxLayers));
+    refuse("bad-layers",
+           fmt::format("{} layers; there must be 1 to {}", *settings.layers, kMaxLayers));
   }
   if (settings.max_shard_bytes == std::uint64_t{0}) {
     refuse("bad-shard-size", "a shard must hold at least 1 byte");
@@ -209,8 +209,7 @@ SynthResult synthesize(const SynthSettings& settings, const Execution& execution
   const auto start = std::chrono::steady_clock::now();
   const SynthModel published = choose_model(settings.like);
   check(settings);
-  SynthModel model =
-      scaled(published, settings.scale_numerator, settings.scale_denominator);
+  SynthModel model = scaled(published, settings.scale_numerator, settings.scale_denominator);
   if (settings.layers) model = with_layers(model, *settings.layers);
   std::vector<TensorSpec> tensors = synth_tensors(model);
   SynthResult result;
@@ -232,8 +231,7 @@ SynthResult synthesize(const SynthSettings& settings, const Execution& execution
   write_side_files(partial.path(), model, settings, durable);
   partial.publish();
   execution.end();
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
 

@@ -84,11 +84,16 @@ json vision_config(const SynthVision& vision) {
 }
 
 json audio_config(const SynthAudio& audio) {
-  return {{"model_type", "gemma4_audio"},       {"hidden_act", "silu"},
-          {"hidden_size", audio.hidden},        {"num_hidden_layers", audio.layers},
-          {"num_attention_heads", audio.heads}, {"output_proj_dims", audio.output},
-          {"conv_kernel_size", 5},              {"rms_norm_eps", 1e-6},
-          {"subsampling_conv_channels", {128, 32}}, {"use_clipped_linears", true}};
+  return {{"model_type", "gemma4_audio"},
+          {"hidden_act", "silu"},
+          {"hidden_size", audio.hidden},
+          {"num_hidden_layers", audio.layers},
+          {"num_attention_heads", audio.heads},
+          {"output_proj_dims", audio.output},
+          {"conv_kernel_size", 5},
+          {"rms_norm_eps", 1e-6},
+          {"subsampling_conv_channels", {128, 32}},
+          {"use_clipped_linears", true}};
 }
 
 json gemma_config(const SynthModel& model) {
@@ -116,8 +121,8 @@ json gemma_config(const SynthModel& model) {
   // Tokens that stand for images and sound; in a scaled vocabulary, its last ones.
   constexpr std::uint64_t kPublishedVocabulary = 262144;
   const std::vector<std::pair<const char*, std::uint64_t>> tokens = {
-      {"boi_token_id", 255999},   {"boa_token_id", 256000},   {"image_token_id", 258880},
-      {"audio_token_id", 258881}, {"eoi_token_id", 258882},   {"eoa_token_index", 258883},
+      {"boi_token_id", 255999},   {"boa_token_id", 256000}, {"image_token_id", 258880},
+      {"audio_token_id", 258881}, {"eoi_token_id", 258882}, {"eoa_token_index", 258883},
       {"video_token_id", 258884}};
   for (std::size_t n = 0; n < tokens.size(); ++n) {
     const bool fits = model.vocabulary >= kPublishedVocabulary || tokens.size() > model.vocabulary;

@@ -11,12 +11,25 @@ constexpr std::uint64_t kMultiple = 8;
 constexpr std::uint64_t kOneFile = ~std::uint64_t{0};
 
 std::vector<SynthModel> make_table() {
-  const SynthVision large_vision{.layers = 27, .hidden = 1152, .intermediate = 4304, .heads = 16,
-                                 .head_dim = 72, .standardized = true};
-  const SynthVision small_vision{.layers = 16, .hidden = 768, .intermediate = 3072, .heads = 12,
-                                 .head_dim = 64, .clipped = true};
-  SynthModel gemma{.family = "gemma4", .vocabulary = 262144, .head_dim = 256,
-                   .global_head_dim = 512, .k_eq_v = true, .period = 6, .window = 1024,
+  const SynthVision large_vision{.layers = 27,
+                                 .hidden = 1152,
+                                 .intermediate = 4304,
+                                 .heads = 16,
+                                 .head_dim = 72,
+                                 .standardized = true};
+  const SynthVision small_vision{.layers = 16,
+                                 .hidden = 768,
+                                 .intermediate = 3072,
+                                 .heads = 12,
+                                 .head_dim = 64,
+                                 .clipped = true};
+  SynthModel gemma{.family = "gemma4",
+                   .vocabulary = 262144,
+                   .head_dim = 256,
+                   .global_head_dim = 512,
+                   .k_eq_v = true,
+                   .period = 6,
+                   .window = 1024,
                    .max_shard_bytes = 50'000'000'000};
   std::vector<SynthModel> table;
 
@@ -87,9 +100,17 @@ std::vector<SynthModel> make_table() {
   model.embedders = SynthEmbedders{};
   table.push_back(model);
 
-  table.push_back({.name = "llama", .family = "llama", .layers = 32, .hidden = 4096,
-                   .intermediate = 14336, .vocabulary = 128256, .heads = 32, .kv_heads = 8,
-                   .head_dim = 128, .global_kv_heads = 8, .global_head_dim = 128,
+  table.push_back({.name = "llama",
+                   .family = "llama",
+                   .layers = 32,
+                   .hidden = 4096,
+                   .intermediate = 14336,
+                   .vocabulary = 128256,
+                   .heads = 32,
+                   .kv_heads = 8,
+                   .head_dim = 128,
+                   .global_kv_heads = 8,
+                   .global_head_dim = 128,
                    .max_shard_bytes = 5'000'000'000});
   return table;
 }
@@ -136,7 +157,8 @@ SynthModel scaled(SynthModel model, std::uint64_t numerator, std::uint64_t denom
   model.heads = std::max(model.heads / group, std::uint64_t{1}) * group;
   while (model.heads % model.kv_heads != 0) --model.kv_heads;
   while (model.heads % model.global_kv_heads != 0) --model.global_kv_heads;
-  if (model.experts != 0) model.experts_per_token = std::min(model.experts_per_token, model.experts);
+  if (model.experts != 0)
+    model.experts_per_token = std::min(model.experts_per_token, model.experts);
   if (model.vision) {
     scale.dimension(model.vision->hidden);
     scale.dimension(model.vision->intermediate);

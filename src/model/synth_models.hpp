@@ -19,7 +19,7 @@ struct SynthVision {
   std::uint64_t heads = 0;
   std::uint64_t head_dim = 0;
   std::uint64_t positions = 10240;
-  bool clipped = false;      ///< `use_clipped_linears`: four scalars beside each linear
+  bool clipped = false;       ///< `use_clipped_linears`: four scalars beside each linear
   bool standardized = false;  ///< `standardize`: std_bias and std_scale
 };
 
@@ -49,7 +49,7 @@ struct SynthModel {
   std::uint64_t head_dim = 0;
   std::uint64_t global_kv_heads = 0;
   std::uint64_t global_head_dim = 0;
-  bool k_eq_v = false;  ///< global layers have no v_proj
+  bool k_eq_v = false;       ///< global layers have no v_proj
   std::uint64_t period = 0;  ///< every period-th layer is global; 0: all
   std::uint64_t window = 0;
   std::uint64_t kv_shared = 0;

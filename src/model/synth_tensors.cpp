@@ -55,8 +55,7 @@ void add_vision(TensorList& list, const SynthVision& vision) {
     list.add(tower + "std_bias", {vision.hidden});
     list.add(tower + "std_scale", {vision.hidden});
   }
-  list.add(tower + "patch_embedder.position_embedding_table",
-           {2, vision.positions, vision.hidden});
+  list.add(tower + "patch_embedder.position_embedding_table", {2, vision.positions, vision.hidden});
   list.linear(tower + "patch_embedder.input_proj", vision.hidden, kPatchInput);
   const std::uint64_t inner = vision.heads * vision.head_dim;
   for (std::uint64_t n = 0; n < vision.layers; ++n) {

@@ -36,8 +36,8 @@ std::uint64_t make_key(std::uint64_t seed, std::string_view tensor) {
 
 SynthWeights::SynthWeights(std::uint64_t seed, std::string_view tensor)
     : key_(make_key(seed, tensor)), mean_(0), step_(kSigma / kSumDeviation) {
-  const bool norm = tensor.find("norm") != std::string_view::npos ||
-                    tensor.find("_ln") != std::string_view::npos;
+  const bool norm =
+      tensor.find("norm") != std::string_view::npos || tensor.find("_ln") != std::string_view::npos;
   if (tensor.ends_with("_min")) {
     mean_ = -kClip;
     step_ = 0;

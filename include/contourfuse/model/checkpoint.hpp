@@ -52,10 +52,11 @@ struct TensorPlace {
 struct Checkpoint {
   std::filesystem::path folder{};
   ModelConfig config{};
-  std::vector<Shard> shards{};       ///< by file name
-  std::vector<MlpLayer> layers{};    ///< layers with a dense MLP, ascending
+  std::vector<Shard> shards{};                ///< by file name
+  std::vector<MlpLayer> layers{};             ///< layers with a dense MLP, ascending
   std::vector<std::string> index_problems{};  ///< warnings about the index, in words
-  std::vector<std::string> notes{};  ///< "expert tensors beside the dense MLPs are left as they are"
+  std::vector<std::string>
+      notes{};  ///< "expert tensors beside the dense MLPs are left as they are"
   std::vector<std::filesystem::path> side_files{};  ///< relative paths of all other files to copy
   std::vector<TensorPlace> by_name{};  ///< every tensor once, by name; a name that two shards hold
                                        ///< stands where the index places it
@@ -75,11 +76,12 @@ struct Checkpoint {
 /// file name, a link out of the folder other than the hub cache's own, shapes of a layer's MLP that
 /// do not fit each other (of editable types only: packed quantised weights have shapes of their
 /// own).
-[[nodiscard]] Checkpoint open_checkpoint(const std::string& model, const std::string& revision = {});
+[[nodiscard]] Checkpoint open_checkpoint(const std::string& model,
+                                         const std::string& revision = {});
 
 /// Throws Error{kBadInput, "no-dense-mlp"} naming the family and the layouts found, if the
-/// checkpoint has no dense MLP, and Error{kBadInput, "dtype-not-editable"} naming a tensor if it has
-/// some but none of a type that can be edited.
+/// checkpoint has no dense MLP, and Error{kBadInput, "dtype-not-editable"} naming a tensor if it
+/// has some but none of a type that can be edited.
 void require_dense_mlps(const Checkpoint& checkpoint);
 
 /// XXH3-128 of the family and of every tensor's name, dtype and shape, whatever the shard split:
