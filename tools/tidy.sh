@@ -20,7 +20,7 @@ for command in json.loads(path.read_text()):
     if command["file"] in seen or "-march=" in command["command"]:
         continue
     seen.add(command["file"])
-    command["command"] = command["command"].replace(" -Wuseless-cast", "")
+    command["command"] = command["command"].replace(" -Wuseless-cast", "").replace(" -Wno-restrict", "")
     kept.append(command)
 path.write_text(json.dumps(kept))
 PY

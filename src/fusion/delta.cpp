@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/json.hpp"
 #include "contourfuse/neuron/generator.hpp"
 
 namespace contourfuse {
@@ -38,7 +39,8 @@ class RecipeReader final : public DeltaReader {
 
   void read(std::uint64_t first, std::span<std::byte> out) const override {
     // A layer's tables are made when it is first read: 2 MB a layer would add up over a checkpoint.
-    std::call_once(made_, [this] { generator_ = std::make_unique<LayerGenerator>(recipe_, layer_); });
+    std::call_once(made_,
+                   [this] { generator_ = std::make_unique<LayerGenerator>(recipe_, layer_); });
     // Buffers of elements are aligned for them (backend.hpp).
     auto* elements = static_cast<std::uint16_t*>(static_cast<void*>(out.data()));
     generator_->generate(role_, first, {elements, out.size() / sizeof(std::uint16_t)});
@@ -107,12 +109,39 @@ Delta Delta::open(const fs::path& path) {
       }
     }
   }
+  delta.check_index();
   if (delta.stored_.empty()) {
-    throw Error(Failure::kBadInput, "weights-not-found", "the folder holds no delta",
-                {.file = path.string()},
-                "a delta folder holds delta.json or safetensors files with the base's tensor names");
+    throw Error(
+        Failure::kBadInput, "weights-not-found", "the folder holds no delta",
+        {.file = path.string()},
+        "a delta folder holds delta.json or safetensors files with the base's tensor names");
   }
   return delta;
+}
+
+void Delta::check_index() const {
+  for (const char* name : {"delta.safetensors.index.json", "model.safetensors.index.json"}) {
+    const fs::path index = path_ / name;
+    std::error_code ignored;
+    if (!fs::exists(index, ignored)) continue;
+    const nlohmann::json document = read_json(index);
+    const auto map = document.find("weight_map");
+    if (map == document.end() || !map->is_object()) {
+      throw Error(Failure::kBadInput, "json-field", "weight_map must be an object of file names",
+                  {.file = index.string()});
+    }
+    for (const auto& [tensor, file] : map->items()) {
+      const auto found = stored_.find(tensor);
+      if (found != stored_.end() && file.is_string() &&
+          files_[found->second.file]->path().filename() == file.get<std::string>()) {
+        continue;
+      }
+      throw Error(Failure::kBadInput, "delta-incomplete",
+                  "the index places the tensor in a file that is missing or does not hold it",
+                  {.file = index.string(), .tensor = tensor},
+                  "was the delta copied as a whole? Generate it again if not");
+    }
+  }
 }
 
 std::vector<std::string> Delta::tensor_names() const {

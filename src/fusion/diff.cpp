@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/core/instruction_level.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/io/safetensors.hpp"
 #include "contourfuse/model/checkpoint.hpp"
@@ -39,15 +40,15 @@ DiffKernels diff_kernels();
 #endif
 
 const DiffKernels& best_diff_kernels() noexcept {
-  static const DiffKernels kBest = [] {
+  static const DiffKernels best = [] {
 #if defined(CONTOURFUSE_X86_LEVELS)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("x86-64-v4") != 0) return kernels_v4::diff_kernels();
-    if (__builtin_cpu_supports("x86-64-v3") != 0) return kernels_v3::diff_kernels();
+    const InstructionLevel level = processor_level();
+    if (level >= InstructionLevel::kX86V4) return kernels_v4::diff_kernels();
+    if (level >= InstructionLevel::kX86V3) return kernels_v3::diff_kernels();
 #endif
     return kernels_baseline::diff_kernels();
   }();
-  return kBest;
+  return best;
 }
 
 namespace {

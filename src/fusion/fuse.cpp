@@ -32,9 +32,15 @@ ScfNumbers numbers_of(const FuseParameters& parameters) {
   numbers.alpha = parameters.alpha;
   numbers.gamma = static_cast<float>(parameters.gamma_cap);
   switch (parameters.variance_norm) {
-    case VarianceNorm::kMatch: numbers.alpha_rule = AlphaRule::kSigmaRatio; break;
-    case VarianceNorm::kUnit: numbers.alpha_rule = AlphaRule::kInverseSigma; break;
-    case VarianceNorm::kNone: numbers.alpha_rule = AlphaRule::kPlain; break;
+    case VarianceNorm::kMatch:
+      numbers.alpha_rule = AlphaRule::kSigmaRatio;
+      break;
+    case VarianceNorm::kUnit:
+      numbers.alpha_rule = AlphaRule::kInverseSigma;
+      break;
+    case VarianceNorm::kNone:
+      numbers.alpha_rule = AlphaRule::kPlain;
+      break;
   }
   numbers.stochastic = parameters.rounding == Rounding::kStochastic;
   numbers.rounding_seed = parameters.rounding_seed;
@@ -53,21 +59,20 @@ OwnedJob make_job(const FusePlan& plan) {
         {&owned.sources[i], nullptr, plan.base.shards[i].header.file_bytes()});
   }
   for (const PlannedMatrix& matrix : plan.matrices) {
-    owned.deltas.push_back(
-        plan.delta.reader(*plan.base.find_layer(matrix.layer), matrix.role));
-    owned.job.matrices.push_back({.name = matrix.view.tensor,
-                                  .delta_place = matrix.delta_place,
-                                  .role = matrix.role == Role::kDown ? ScfRole::kDown
-                                                                     : ScfRole::kGate,
-                                  .shard = matrix.shard,
-                                  .offset = matrix.view.file_offset,
-                                  .rows = matrix.view.rows,
-                                  .cols = matrix.view.cols,
-                                  .covered_rows = matrix.covered_shape[0],
-                                  .covered_cols = matrix.covered_shape[1],
-                                  .dtype = matrix.view.dtype,
-                                  .delta_dtype = matrix.delta_dtype,
-                                  .delta = owned.deltas.back().get()});
+    owned.deltas.push_back(plan.delta.reader(*plan.base.find_layer(matrix.layer), matrix.role));
+    owned.job.matrices.push_back(
+        {.name = matrix.view.tensor,
+         .delta_place = matrix.delta_place,
+         .role = matrix.role == Role::kDown ? ScfRole::kDown : ScfRole::kGate,
+         .shard = matrix.shard,
+         .offset = matrix.view.file_offset,
+         .rows = matrix.view.rows,
+         .cols = matrix.view.cols,
+         .covered_rows = matrix.covered_shape[0],
+         .covered_cols = matrix.covered_shape[1],
+         .dtype = matrix.view.dtype,
+         .delta_dtype = matrix.delta_dtype,
+         .delta = owned.deltas.back().get()});
   }
   owned.job.numbers = numbers_of(plan.settings.parameters);
   owned.job.map_sources = plan.settings.read_method == ReadMethod::kMmap;
@@ -92,7 +97,8 @@ ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name,
   const std::uint64_t bytes = source.size();
   Hash128 hash;
   for (std::uint64_t done = 0; done < bytes;) {
-    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(bytes - done, buffer.size()));
+    const auto piece =
+        static_cast<std::size_t>(std::min<std::uint64_t>(bytes - done, buffer.size()));
     const std::span<std::byte> part(buffer.data(), piece);
     source.read(done, part);
     target.write(done, part);
@@ -114,15 +120,15 @@ ListedFile write_card(const FusePlan& plan, const fs::path& to, bool durable) {
   return {kModelCard, text.size(), hash.hex()};
 }
 
-std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& folder,
-                                         bool durable, const Execution& execution) {
+std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& folder, bool durable,
+                                         const Execution& execution) {
   std::vector<ListedFile> listed;
   std::vector<std::byte> buffer(kCopyBytes);
   for (const fs::path& file : plan.base.side_files) {
     execution.check_cancelled();
     if (plan.settings.model_card && file == kModelCard) continue;
-    listed.push_back(copy_file(plan.base.folder / file, folder / file, file.generic_string(),
-                               durable, buffer));
+    listed.push_back(
+        copy_file(plan.base.folder / file, folder / file, file.generic_string(), durable, buffer));
   }
   if (plan.settings.model_card) listed.push_back(write_card(plan, folder / kModelCard, durable));
   std::sort(listed.begin(), listed.end(),
@@ -158,8 +164,7 @@ FuseReport run_fuse(const FusePlan& plan, Backend& backend, const Execution& exe
              durable);
   execution.check_cancelled();
   partial.publish();
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
 

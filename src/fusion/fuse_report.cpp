@@ -73,9 +73,8 @@ void add_result(OrderedJson& out, const PlannedMatrix& matrix, const MatrixResul
   out["drift"] = drift(result.sums);
   out["cosine"] =
       quotient(result.sums.weight_out, std::sqrt(result.sums.weight2 * result.sums.out2));
-  out["mean_shift"] =
-      quotient(result.sums.change,
-               static_cast<double>(covered(matrix) - result.counts.nonfinite_kept));
+  out["mean_shift"] = quotient(result.sums.change,
+                               static_cast<double>(covered(matrix) - result.counts.nonfinite_kept));
   out["lost_rate"] = lost_rate(result.counts);
 }
 
@@ -117,6 +116,17 @@ OrderedJson parameters_entry(const FuseParameters& parameters) {
   out["rounding_seed"] = parameters.rounding_seed;
   out["nonfinite"] = to_string(parameters.nonfinite);
   return out;
+}
+
+void add_lost(std::vector<std::string>& advice, std::string_view role, std::string_view flag,
+              const RecordCounts& counts) {
+  const auto lost = static_cast<double>(counts.lost);
+  const auto moved = static_cast<double>(counts.moved);
+  if (moved == 0 || lost / moved <= kMostlyLost) return;
+  advice.push_back(fmt::format(
+      "{:.1f} % of the edits of {} were lost to rounding: they are smaller than half a step of the "
+      "stored type. A larger {} moves more; --rounding stochastic keeps them in the mean.",
+      100 * lost / moved, role, flag));
 }
 
 }  // namespace
@@ -172,10 +182,10 @@ nlohmann::ordered_json fuse_document(const FusePlan& plan, const FuseReport& rep
   out["matrices"] = std::move(matrices);
   out["totals"] = totals_entry(plan, report);
   const PlannedBytes planned = planned_bytes(plan);
-  out["bytes"] = {{"read", report.dry_run ? planned.read : report.results.bytes_read},
-                  {"written", report.dry_run ? planned.written : report.results.bytes_written},
-                  {"delta_read",
-                   report.dry_run ? planned.delta_read : report.results.delta_bytes_read}};
+  out["bytes"] = {
+      {"read", report.dry_run ? planned.read : report.results.bytes_read},
+      {"written", report.dry_run ? planned.written : report.results.bytes_written},
+      {"delta_read", report.dry_run ? planned.delta_read : report.results.delta_bytes_read}};
   out["seconds"] = report.seconds;
   return out;
 }
@@ -183,25 +193,22 @@ nlohmann::ordered_json fuse_document(const FusePlan& plan, const FuseReport& rep
 std::vector<std::string> fuse_advice(const FusePlan& plan, const FuseReport& report) {
   std::vector<std::string> advice = plan.base.notes;
   if (!plan.partial.empty()) {
-    advice.push_back(fmt::format("{} matrices are covered in part only; --require-full-coverage "
-                                 "makes that an error.",
-                                 plan.partial.size()));
+    advice.push_back(
+        fmt::format("{} matrices are covered in part only; --require-full-coverage "
+                    "makes that an error.",
+                    plan.partial.size()));
   }
   if (report.dry_run) return advice;
-  const FuseTotals totals = fuse_totals(plan, report);
-  const auto lost = static_cast<double>(totals.counts.lost);
-  const auto moved = static_cast<double>(totals.counts.moved);
-  if (moved > 0 && lost / moved > kMostlyLost) {
-    advice.push_back(fmt::format(
-        "{:.1f} % of the edits were lost to rounding: they are smaller than half a step of the "
-        "stored type. A larger --alpha moves more; --rounding stochastic keeps them in the mean.",
-        100 * lost / moved));
-  }
+  const Role down = Role::kDown;
+  const FuseTotals downs = fuse_totals(plan, report, &down);
+  add_lost(advice, "down", "--alpha", downs.counts);
   const Role gate = Role::kGate;
   const FuseTotals gates = fuse_totals(plan, report, &gate);
+  add_lost(advice, "gate", "--gamma-cap", gates.counts);
   if (gates.matrices > 0 && gates.counts.clamped == 0) {
-    advice.push_back(fmt::format("No gate delta exceeds --gamma-cap {}: a larger one changes nothing.",
-                                 plan.settings.parameters.gamma_cap));
+    advice.push_back(
+        fmt::format("No gate delta exceeds --gamma-cap {}: a larger one changes nothing.",
+                    plan.settings.parameters.gamma_cap));
   }
   return advice;
 }

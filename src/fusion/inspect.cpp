@@ -142,8 +142,7 @@ Json inspect_foreign_delta(const std::string& path, std::optional<std::uint64_t>
     if (const auto mlp = match_mlp_name(name)) numbers.push_back(mlp->layer);
   }
   std::ranges::sort(numbers);
-  const auto repeated = std::ranges::unique(numbers);
-  numbers.erase(repeated.begin(), repeated.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   if (layer && !std::ranges::binary_search(numbers, *layer)) no_such_layer(path, *layer);
   Json layers = Json::array();
   for (const std::uint64_t number : numbers) {

@@ -31,8 +31,7 @@ void check_output(const FuseSettings& settings, const Checkpoint& base) {
   refuse_overlap(settings.output, base.folder);
   std::error_code ignored;
   const fs::path& weights = settings.weights;
-  refuse_overlap(settings.output,
-                 fs::is_directory(weights, ignored) ? weights : fs::absolute(weights).parent_path());
+  refuse_overlap(settings.output, weights);
   if (fs::exists(fs::symlink_status(settings.output, ignored)) && !settings.overwrite) {
     throw Error(Failure::kBadInput, "output-exists", "the output exists already",
                 {.file = settings.output.string()}, "choose another folder, or add --overwrite");
@@ -49,10 +48,10 @@ bool check_shapes(const MatrixView& weight, const DeltaMatrix& delta, const std:
                 where);
   }
   if (!is_editable(delta.dtype)) {
-    throw Error(Failure::kBadInput, "delta-dtype",
-                fmt::format("the delta is {}: only BF16, F16 and F32 can be used",
-                            dtype_name(delta.dtype)),
-                where);
+    throw Error(
+        Failure::kBadInput, "delta-dtype",
+        fmt::format("the delta is {}: only BF16, F16 and F32 can be used", dtype_name(delta.dtype)),
+        where);
   }
   const Shape shape{weight.rows, weight.cols};
   if (delta.shape.size() != 2 || delta.shape[0] > shape[0] || delta.shape[1] > shape[1]) {
@@ -139,7 +138,8 @@ PlannedBytes planned_bytes(const FusePlan& plan) {
   for (const PlannedMatrix& matrix : plan.matrices) {
     const std::uint64_t covered = matrix.covered_shape[0] * matrix.covered_shape[1];
     const std::uint64_t passes = matrix.role == Role::kDown && two_passes ? 2 : 1;
-    if (!plan.delta.on_the_fly()) bytes.delta_read += passes * covered * editable_bytes(matrix.delta_dtype);
+    if (!plan.delta.on_the_fly())
+      bytes.delta_read += passes * covered * editable_bytes(matrix.delta_dtype);
     bytes.read += (passes - 1) * covered * editable_bytes(matrix.view.dtype);
   }
   bytes.read += bytes.delta_read;

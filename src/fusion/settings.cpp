@@ -5,9 +5,12 @@ namespace contourfuse {
 
 std::string_view to_string(VarianceNorm norm) noexcept {
   switch (norm) {
-    case VarianceNorm::kMatch: return "match";
-    case VarianceNorm::kUnit: return "unit";
-    case VarianceNorm::kNone: return "none";
+    case VarianceNorm::kMatch:
+      return "match";
+    case VarianceNorm::kUnit:
+      return "unit";
+    case VarianceNorm::kNone:
+      return "none";
   }
   return "";
 }

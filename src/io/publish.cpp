@@ -123,7 +123,7 @@ void refuse_unusable_output(const fs::path& output, bool overwrite) {
   }
 }
 
-PartialFolder::PartialFolder(fs::path target, bool overwrite, Durability durability)
+PartialFolder::PartialFolder(const fs::path& target, bool overwrite, Durability durability)
     : overwrite_(overwrite), durability_(durability) {
   refuse_unusable_output(target, overwrite);
   target_ = normal_target(target);

@@ -256,7 +256,7 @@ std::string make_safetensors_header(std::span<const TensorSpec> tensors,
       refuse("bad-metadata", "no tensor can bear this name", place);
     }
     const std::uint64_t bytes =
-        payload_bytes(tensor.dtype, tensor.shape, [&place] { return place; });
+        payload_bytes(tensor.dtype, tensor.shape, [&place]() -> const Place& { return place; });
     const auto end = checked_add(offset, bytes);
     if (!end) refuse("size-overflow", "the payloads together exceed 2^64 - 1 bytes", place);
     separate();

@@ -86,8 +86,10 @@ std::vector<TensorPlace> sort_by_name(const std::vector<Shard>& shards, const Sh
     return tensor_at(shards, place).name;
   };
   std::ranges::stable_sort(places, {}, name);
-  const auto twice = std::ranges::unique(places, {}, name);
-  places.erase(twice.begin(), twice.end());
+  const auto same = [&name](const TensorPlace& a, const TensorPlace& b) {
+    return name(a) == name(b);
+  };
+  places.erase(std::unique(places.begin(), places.end(), same), places.end());
   return places;
 }
 

@@ -105,7 +105,7 @@ std::string folder_name(std::string_view hub_id) {
 
 std::filesystem::path resolve_model(const std::string& model, const std::string& revision) {
   std::error_code failure;
-  const fs::path path = model;
+  fs::path path = model;
   if (!model.empty() && fs::exists(path, failure)) return path;
   if (!is_hub_id(model)) {
     throw Error(Failure::kBadInput, "model-not-found",

@@ -25,7 +25,7 @@ namespace contourfuse {
 namespace {
 
 /// Elements that one task makes and writes: 1 MiB.
-constexpr std::uint64_t kPieceElements = 512 * 1024;
+constexpr std::uint64_t kPieceElements = std::uint64_t{512} * 1024;
 constexpr std::uint64_t kMaxLayers = 4096;
 /// With the largest published dimension below 2^19, sizes stay far below 2^63.
 constexpr std::uint64_t kMaxScaleTerm = 1ULL << 20;

@@ -10,8 +10,8 @@ namespace contourfuse {
 namespace {
 
 /// Side of an image patch in pixels, times three colours; fixed by the image processor.
-constexpr std::uint64_t kPatchInput = 3 * 16 * 16;
-constexpr std::uint64_t kMergedPatchInput = 3 * 48 * 48;
+constexpr std::uint64_t kPatchInput = std::uint64_t{3} * 16 * 16;
+constexpr std::uint64_t kMergedPatchInput = std::uint64_t{3} * 48 * 48;
 
 class TensorList {
  public:
@@ -104,7 +104,7 @@ void add_audio(TensorList& list, const SynthAudio& audio) {
   list.norm(convolutions + "layer0.norm", 128);
   list.add(convolutions + "layer1.conv.weight", {32, 128, 3, 3});
   list.norm(convolutions + "layer1.norm", 32);
-  list.linear(convolutions + "input_proj_linear", audio.hidden, 128 / 4 * 32);
+  list.linear(convolutions + "input_proj_linear", audio.hidden, std::uint64_t{128} / 4 * 32);
   for (std::uint64_t n = 0; n < audio.layers; ++n) {
     add_audio_layer(list, fmt::format("{}layers.{}.", tower, n), audio);
   }

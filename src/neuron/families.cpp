@@ -61,6 +61,7 @@ NamedFunction make_family(std::string_view family, std::span<const double> param
     return {.name = std::move(name), .function = known.make(parameters)};
   }
   std::vector<std::string_view> names;
+  names.reserve(std::size(kFamilies));
   for (const Family& known : kFamilies) names.push_back(known.signature);
   throw Error(Failure::kBadInput, "bad-family",
               fmt::format("the family \"{}\" is not known", family.substr(0, 80)), {},

@@ -2,6 +2,7 @@
 #include <bit>
 #include <vector>
 
+#include "contourfuse/core/instruction_level.hpp"
 #include "neuron/generator_kernels.hpp"
 
 // Mirrored pairs are written as one word, the first neuron in its low half.
@@ -26,15 +27,9 @@ namespace {
 std::vector<const GeneratorKernels*> find_levels() {
   std::vector<const GeneratorKernels*> levels{&kernels_baseline::kKernels};
 #if defined(CONTOURFUSE_X86_LEVELS)
-  __builtin_cpu_init();
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  if (v3) levels.push_back(&kernels_v3::kKernels);
-  if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    levels.push_back(&kernels_v4::kKernels);
-  }
+  const InstructionLevel level = processor_level();
+  if (level >= InstructionLevel::kX86V3) levels.push_back(&kernels_v3::kKernels);
+  if (level >= InstructionLevel::kX86V4) levels.push_back(&kernels_v4::kKernels);
 #endif
   return levels;
 }

@@ -17,7 +17,7 @@ def main():
         symbols = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
         shared = [name for kind, name in symbols
                   if kind in "WVu" and not name.startswith(("DW.ref.", "typeinfo"))]
-        own = [name for kind, name in symbols if kind == "T"]
+        own = [name for kind, name in symbols if kind in "Tt"]
         for name in shared:
             print(f"{path}: weak: {name}")
         if not own:

@@ -33,7 +33,7 @@ CLI::App* add_command(CLI::App& app, Session& session, const std::string& name,
       ->group("Common");
   add_whole_number(
       *command, "--threads", [&flags](std::uint64_t n) { flags.threads = static_cast<int>(n); },
-      "Threads to use (default: every processor this process may use)", 0, kMaxThreads)
+      "Threads to use (default: every processor this process may use)", 1, kMaxThreads)
       ->group("Common");
   command->add_option("--device", flags.device, "auto, cpu, cuda, or cuda:0,2 (default: auto)")
       ->type_name("DEVICE")

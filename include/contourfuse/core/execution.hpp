@@ -7,8 +7,8 @@
 namespace contourfuse {
 
 struct Execution {
-  int threads = 0;  ///< 0: all processors this process may use
-  Progress* progress = nullptr;              ///< not owned; null: silent
+  int threads = 0;                             ///< 0: all processors this process may use
+  Progress* progress = nullptr;                ///< not owned; null: silent
   const Cancellation* cancellation = nullptr;  ///< not owned; null: cannot be cancelled
 
   /// `threads`, or the processors of this process's affinity mask.

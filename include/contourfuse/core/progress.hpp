@@ -20,5 +20,4 @@ class Progress {
   virtual void end();
 };
 
-
 }  // namespace contourfuse

@@ -43,6 +43,9 @@ class Delta {
   [[nodiscard]] std::string place(const MlpLayer& layer, Role role) const;
 
  private:
+  /// Every tensor of the folder's index lies where the index says.
+  void check_index() const;
+
   struct Stored {
     std::size_t file = 0;
     TensorInfo tensor{};

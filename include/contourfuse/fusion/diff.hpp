@@ -22,8 +22,8 @@ struct TensorDiff {
   Shape shape_a{};
   Shape shape_b{};
   std::uint64_t elements = 0;
-  std::uint64_t changed = 0;           ///< elements whose stored bits differ
-  std::optional<double> drift{};       ///< ‖b − a‖ / ‖a‖, of editable types
+  std::uint64_t changed = 0;      ///< elements whose stored bits differ
+  std::optional<double> drift{};  ///< ‖b − a‖ / ‖a‖, of editable types
   std::optional<double> cosine{};
   std::optional<double> max_change{};  ///< max |b − a|
 };

@@ -18,7 +18,8 @@ struct FuseReport {
   double seconds = 0;
 };
 
-/// The document of `fuse --json` (docs/cli.md); `report` of a dry run is FuseReport{.dry_run = true}.
+/// The document of `fuse --json` (docs/cli.md); `report` of a dry run is FuseReport{.dry_run =
+/// true}.
 [[nodiscard]] nlohmann::ordered_json fuse_document(const FusePlan& plan, const FuseReport& report);
 
 /// Counts and sums of many matrices added up.

@@ -29,7 +29,7 @@ struct FusePlan {
   Checkpoint base{};
   Delta delta{};
   std::vector<std::uint64_t> selected_layers{};
-  std::vector<PlannedMatrix> matrices{};  ///< by shard name, then offset
+  std::vector<PlannedMatrix> matrices{};    ///< by shard name, then offset
   std::vector<std::string> missing_keys{};  ///< gate and down of selected layers without a delta
   std::vector<std::string> unknown_keys{};  ///< delta tensors that name no dense MLP of the base
   std::vector<std::string> partial{};       ///< matrices that the delta covers in part

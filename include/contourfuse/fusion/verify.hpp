@@ -37,8 +37,8 @@ struct VerifyReport {
 };
 
 /// Hashes every listed file, names missing, changed and extra ones and, for a changed shard, the
-/// tensors of the closed `edited` list or of the base that differ. With a base: every tensor that is
-/// not in `edited` equals it. With recompute: edited tensors again from base and delta. A folder
+/// tensors of the closed `edited` list or of the base that differ. With a base: every tensor that
+/// is not in `edited` equals it. With recompute: edited tensors again from base and delta. A folder
 /// without a manifest is a problem, and the report says what could be checked.
 [[nodiscard]] VerifyReport verify(const VerifySettings& settings, Backend& backend,
                                   const Execution& execution);

@@ -17,7 +17,7 @@ void refuse_unusable_output(const std::filesystem::path& output, bool overwrite)
 class PartialFolder {
  public:
   /// Refuses what refuse_unusable_output refuses.
-  PartialFolder(std::filesystem::path target, bool overwrite, Durability durability);
+  PartialFolder(const std::filesystem::path& target, bool overwrite, Durability durability);
   PartialFolder(const PartialFolder&) = delete;
   PartialFolder& operator=(const PartialFolder&) = delete;
   ~PartialFolder();

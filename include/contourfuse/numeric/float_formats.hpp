@@ -12,13 +12,13 @@ namespace contourfuse {
 inline constexpr std::uint16_t kNarrowNan = 0x7FFF;
 
 CONTOURFUSE_HOST_DEVICE float float_of_bits(std::uint32_t bits) {
-  float value;
+  float value = 0;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
 CONTOURFUSE_HOST_DEVICE std::uint32_t bits_of_float(float value) {
-  std::uint32_t bits;
+  std::uint32_t bits = 0;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
@@ -62,7 +62,8 @@ struct F16 {
     // Normal range: rebias by −112 exponents and round the 13 discarded bits on the integer.
     const std::uint32_t normal =
         (magnitude - (112U << 23) + 0xFFFU + ((magnitude >> 13) & 1U)) >> 13;
-    // Below 2^-14: adding ½ aligns the result's last bit (2^-24) with f32's, so the addition rounds.
+    // Below 2^-14: adding ½ aligns the result's last bit (2^-24) with f32's, so the addition
+    // rounds.
     const std::uint32_t subnormal =
         bits_of_float(float_of_bits(magnitude) + 0.5F) - bits_of_float(0.5F);
     std::uint32_t result = magnitude < 0x38800000U ? subnormal : normal;

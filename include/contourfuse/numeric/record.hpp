@@ -36,12 +36,9 @@ struct RecordSums {
   double max_change = 0;  ///< max |c|
 };
 CONTOURFUSE_HOST_DEVICE RecordSums operator+(const RecordSums& a, const RecordSums& b) {
-  return {a.weight2 + b.weight2,
-          a.out2 + b.out2,
-          a.change2 + b.change2,
-          a.change + b.change,
-          a.weight_out + b.weight_out,
-          a.max_change > b.max_change ? a.max_change : b.max_change};
+  return {a.weight2 + b.weight2,       a.out2 + b.out2,
+          a.change2 + b.change2,       a.change + b.change,
+          a.weight_out + b.weight_out, a.max_change > b.max_change ? a.max_change : b.max_change};
 }
 
 }  // namespace contourfuse

@@ -13,10 +13,10 @@ namespace contourfuse {
 CONTOURFUSE_HOST_DEVICE std::uint32_t rounding_bits(std::uint64_t seed, std::uint64_t tensor_hash,
                                                     std::uint64_t index) {
   const std::uint64_t quad = index / 4;
-  const PhiloxBlock block =
-      philox(seed, {{static_cast<std::uint32_t>(quad), static_cast<std::uint32_t>(quad >> 32),
-                     static_cast<std::uint32_t>(tensor_hash),
-                     static_cast<std::uint32_t>(tensor_hash >> 32)}});
+  const PhiloxBlock block = philox(
+      seed,
+      {{static_cast<std::uint32_t>(quad), static_cast<std::uint32_t>(quad >> 32),
+        static_cast<std::uint32_t>(tensor_hash), static_cast<std::uint32_t>(tensor_hash >> 32)}});
   return block.word[index % 4];
 }
 
@@ -24,7 +24,8 @@ CONTOURFUSE_HOST_DEVICE std::uint32_t rounding_bits(std::uint64_t seed, std::uin
 /// fraction: `random mod 2^k` is added to the k discarded bits, then they are cut off. A value that
 /// the type holds exactly never moves. Non-finite values narrow as by nearest.
 template <class Format>
-CONTOURFUSE_HOST_DEVICE typename Format::Stored narrow_stochastic(float value, std::uint32_t random);
+CONTOURFUSE_HOST_DEVICE typename Format::Stored narrow_stochastic(float value,
+                                                                  std::uint32_t random);
 
 template <>
 CONTOURFUSE_HOST_DEVICE std::uint16_t narrow_stochastic<Bf16>(float value, std::uint32_t random) {
@@ -55,7 +56,8 @@ CONTOURFUSE_HOST_DEVICE std::uint16_t narrow_stochastic<F16>(float value, std::u
 }
 
 template <>
-CONTOURFUSE_HOST_DEVICE std::uint32_t narrow_stochastic<F32>(float value, std::uint32_t /*random*/) {
+CONTOURFUSE_HOST_DEVICE std::uint32_t narrow_stochastic<F32>(float value,
+                                                             std::uint32_t /*random*/) {
   return F32::narrow(value);
 }
 

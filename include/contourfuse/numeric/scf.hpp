@@ -12,13 +12,14 @@ CONTOURFUSE_HOST_DEVICE float contour_down(float delta, float alpha_dynamic) {
   return alpha_dynamic * delta;
 }
 
-/// t of gate_proj: d clamped to [−γ, γ]. Two ternaries: fminf and fmaxf treat NaN otherwise and stay
-/// scalar on a CPU.
+/// t of gate_proj: d clamped to [−γ, γ]. Two ternaries: fminf and fmaxf treat NaN otherwise and
+/// stay scalar on a CPU.
 CONTOURFUSE_HOST_DEVICE float contour_gate(float delta, float gamma) {
   return delta < -gamma ? -gamma : (delta > gamma ? gamma : delta);
 }
 
-/// w·(1 + t) with one rounding: w + t·w as a fused multiply-add, before the cast to the stored type.
+/// w·(1 + t) with one rounding: w + t·w as a fused multiply-add, before the cast to the stored
+/// type.
 CONTOURFUSE_HOST_DEVICE float apply_contour(float contour, float weight) {
   return fmaf(contour, weight, weight);
 }

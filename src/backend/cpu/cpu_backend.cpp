@@ -68,7 +68,8 @@ class Run {
     execution_.begin("fuse", total);
     tbb::task_arena arena(threads);
     arena.execute([&] {
-      tbb::parallel_for(0, threads, 1, [&](int) { work(); }, tbb::simple_partitioner());
+      tbb::parallel_for(
+          0, threads, 1, [&](int) { work(); }, tbb::simple_partitioner());
     });
     if (failure_) std::rethrow_exception(failure_);
     execution_.end();
@@ -142,10 +143,18 @@ class Run {
 
   void run(const WorkItem& item, Buffers& buffers) {
     switch (item.step) {
-      case Step::kCopy: copy(item, buffers); break;
-      case Step::kMoments: measure(item, buffers); break;
-      case Step::kRecord: record(item, buffers); break;
-      case Step::kEdit: edit(item, buffers); break;
+      case Step::kCopy:
+        copy(item, buffers);
+        break;
+      case Step::kMoments:
+        measure(item, buffers);
+        break;
+      case Step::kRecord:
+        record(item, buffers);
+        break;
+      case Step::kEdit:
+        edit(item, buffers);
+        break;
     }
   }
 

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "contourfuse/backend/cpu/kernels.hpp"
+#include "contourfuse/core/instruction_level.hpp"
 
 namespace contourfuse {
 
@@ -22,9 +23,9 @@ namespace {
 struct Levels {
   Levels() {
 #if defined(CONTOURFUSE_X86_LEVELS)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("x86-64-v4") != 0) add(kernels_v4::table("x86-64-v4"));
-    if (__builtin_cpu_supports("x86-64-v3") != 0) add(kernels_v3::table("x86-64-v3"));
+    const InstructionLevel level = processor_level();
+    if (level >= InstructionLevel::kX86V4) add(kernels_v4::table("x86-64-v4"));
+    if (level >= InstructionLevel::kX86V3) add(kernels_v3::table("x86-64-v3"));
 #endif
     add(kernels_baseline::table("baseline"));
   }
@@ -43,8 +44,8 @@ struct Levels {
 };
 
 const Levels& levels() noexcept {
-  static const Levels kLevels;
-  return kLevels;
+  static const Levels found;
+  return found;
 }
 
 }  // namespace

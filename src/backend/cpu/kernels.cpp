@@ -1,5 +1,5 @@
-// The block kernels. Compiled once per instruction-set level into CONTOURFUSE_KERNELS_NAMESPACE; the
-// loops are shaped for the compiler's vectoriser, and every formula comes from `numeric`.
+// The block kernels. Compiled once per instruction-set level into CONTOURFUSE_KERNELS_NAMESPACE;
+// the loops are shaped for the compiler's vectoriser, and every formula comes from `numeric`.
 #include "contourfuse/backend/cpu/kernels.hpp"
 
 #include <cmath>
@@ -46,10 +46,9 @@ struct RandomWords {
     const auto hash_high = static_cast<std::uint32_t>(numbers.tensor_hash >> 32);
     for (std::size_t quad = 0; quad < quads; ++quad) {
       const std::uint64_t index = first_quad + quad;
-      const PhiloxBlock block =
-          philox(numbers.rounding_seed, {{static_cast<std::uint32_t>(index),
-                                          static_cast<std::uint32_t>(index >> 32), hash_low,
-                                          hash_high}});
+      const PhiloxBlock block = philox(
+          numbers.rounding_seed, {{static_cast<std::uint32_t>(index),
+                                   static_cast<std::uint32_t>(index >> 32), hash_low, hash_high}});
       for (std::size_t lane = 0; lane < 4; ++lane) word[4 * quad + lane] = block.word[lane];
     }
   }
@@ -121,7 +120,8 @@ RecordCounts count(const typename Weight::Stored* __restrict weight,
   return {moved, changed, lost, clamped, sign_flips, zero_weights, 0};
 }
 
-/// Sums of a whole block; a shorter one is padded with zeros, which add nothing: no lane is ever −0.
+/// Sums of a whole block; a shorter one is padded with zeros, which add nothing: no lane is ever
+/// −0.
 template <class Weight>
 RecordSums sum_block(const typename Weight::Stored* __restrict weight,
                      const typename Weight::Stored* __restrict out) {
@@ -167,7 +167,8 @@ RecordSums sum_block(const typename Weight::Stored* __restrict weight,
   sums.change2 = fold_lanes(change2);
   sums.change = fold_lanes(change);
   sums.weight_out = fold_lanes(weight_out);
-  for (const double value : largest) sums.max_change = value > sums.max_change ? value : sums.max_change;
+  for (const double value : largest)
+    sums.max_change = value > sums.max_change ? value : sums.max_change;
   return sums;
 }
 

@@ -146,8 +146,7 @@ void MatrixState::add_record(std::uint64_t piece, const RecordCounts& counts,
                           "first is element {} (row {}, column {})",
                           bad_.count, bad_.count == 1 ? " is" : "s are", bad_.first,
                           bad_.first / job_.cols, bad_.first % job_.cols),
-              {.file = job_.delta_place, .tensor = job_.name,
-               .bytes = ByteRange{at, at + element}},
+              {.file = job_.delta_place, .tensor = job_.name, .bytes = ByteRange{at, at + element}},
               "--nonfinite keep leaves such elements as they are");
 }
 

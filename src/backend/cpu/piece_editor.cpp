@@ -13,9 +13,12 @@ namespace {
 
 std::size_t element_index(DType dtype) {
   switch (dtype) {
-    case DType::kBF16: return static_cast<std::size_t>(Element::kBf16);
-    case DType::kF16: return static_cast<std::size_t>(Element::kF16);
-    default: return static_cast<std::size_t>(Element::kF32);
+    case DType::kBF16:
+      return static_cast<std::size_t>(Element::kBf16);
+    case DType::kF16:
+      return static_cast<std::size_t>(Element::kF16);
+    default:
+      return static_cast<std::size_t>(Element::kF32);
   }
 }
 

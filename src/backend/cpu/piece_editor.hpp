@@ -33,8 +33,8 @@ class PieceEditor {
                               std::uint64_t count);
 
  private:
-  void transform(const std::byte* weight, const std::byte* delta, std::size_t at,
-                 std::size_t count, std::uint64_t first_index);
+  void transform(const std::byte* weight, const std::byte* delta, std::size_t at, std::size_t count,
+                 std::uint64_t first_index);
   void transform_block(const std::byte* weight, const std::byte* delta, std::uint64_t first,
                        std::size_t count);
   void record_block(const std::byte* weight, const std::byte* delta, std::size_t count,
@@ -47,8 +47,8 @@ class PieceEditor {
   Kernels::Record record_;
   std::size_t weight_bytes_;
   std::size_t delta_bytes_;
-  std::vector<std::uint64_t> out_;   // one block of results
-  std::vector<std::size_t> bad_{};   // places in the block that are not finite
+  std::vector<std::uint64_t> out_;  // one block of results
+  std::vector<std::size_t> bad_{};  // places in the block that are not finite
   BadElements bad_elements_{};
 };
 

@@ -10,8 +10,9 @@
 
 namespace contourfuse {
 
-/// Blocks of a piece: a power of two, so that a piece folds to one node of the pairwise fold. 32 are
-/// 512 KiB of bf16: large enough for full read and write rates, small enough for 32 threads in 64 MB.
+/// Blocks of a piece: a power of two, so that a piece folds to one node of the pairwise fold. 32
+/// are 512 KiB of bf16: large enough for full read and write rates, small enough for 32 threads in
+/// 64 MB.
 inline constexpr std::uint64_t kPieceBlocks = 32;
 inline constexpr std::uint64_t kPieceElements = kPieceBlocks * kBlockElements;
 /// Bytes of a plain copy.
@@ -48,13 +49,13 @@ class WorkList {
   const FuseJob& job_;
   std::mutex mutex_{};
   std::size_t shard_ = 0;
-  std::size_t matrix_ = 0;     // next matrix of the job
-  std::uint64_t offset_ = 0;   // bytes of the shard that were handed out
+  std::size_t matrix_ = 0;    // next matrix of the job
+  std::uint64_t offset_ = 0;  // bytes of the shard that were handed out
   std::uint64_t ticket_ = 0;
   std::vector<Step> steps_{};  // still to do for the current section, last one first
   std::uint64_t at_ = 0;       // within the current step
   std::uint64_t piece_ = 0;
-  bool editing_ = false;       // the section is matrix_, else a copy up to it
+  bool editing_ = false;  // the section is matrix_, else a copy up to it
 };
 
 /// Passes over a matrix before it is edited.

@@ -30,19 +30,19 @@ struct BlockMoments {
 
 /// Pointers are to stored elements, suitably aligned; `count` ≤ kBlockElements.
 struct Kernels {
-  /// Writes out[i] = SCF of weight[i]; true if any weight, delta or result is not finite. `out` must
-  /// not overlap the inputs. `first_index` is row-major in the whole matrix.
+  /// Writes out[i] = SCF of weight[i]; true if any weight, delta or result is not finite. `out`
+  /// must not overlap the inputs. `first_index` is row-major in the whole matrix.
   using Transform = bool (*)(const void* weight, const void* delta, void* out, std::size_t count,
                              std::uint64_t first_index, const TransformNumbers& numbers);
   /// Counts and block sums; all elements must be finite.
-  using Record = void (*)(const void* weight, const void* delta, const void* out,
-                          std::size_t count, float parameter, RecordCounts& counts,
-                          RecordSums& sums);
+  using Record = void (*)(const void* weight, const void* delta, const void* out, std::size_t count,
+                          float parameter, RecordCounts& counts, RecordSums& sums);
   using Measure = BlockMoments (*)(const void* elements, std::size_t count);
 
   const char* level = "";
-  Transform transform[kElementTypes][kElementTypes][2][2] = {};  ///< weight, delta, role, stochastic
-  Record record[kElementTypes][kElementTypes][2] = {};           ///< weight, delta, role
+  Transform transform[kElementTypes][kElementTypes][2][2] =
+      {};                                               ///< weight, delta, role, stochastic
+  Record record[kElementTypes][kElementTypes][2] = {};  ///< weight, delta, role
   Measure moments[kElementTypes] = {};
 };
 
