@@ -198,9 +198,19 @@ def test_quiet_and_plain_output(tmp_path, base, stored):
     assert quiet.out == ""
     plain = run(*arguments, tmp_path / "b", expect=DONE)
     assert "\x1b" not in plain.out + plain.err and "\r" not in plain.out + plain.err
-    # At the defaults almost every edit is lost in bf16; a person is told, and told what to do.
+
+
+def test_lost_edits_are_told(tmp_path, example):
+    # At the defaults almost every edit of the trained model's down_proj is lost in bf16; a person is told, and told what to do.
+    run("generate", "--base-model", example, "--output-dir", tmp_path / "delta", "--recipe-only", expect=DONE)
+    plain = run("fuse", "--model", example, "--weights", tmp_path / "delta", "--output", tmp_path / "fused", expect=DONE)
     text = (plain.out + plain.err).lower()
-    assert "lost" in text and "alpha" in text and "stochastic" in text
+    assert "were lost to rounding" in text and "--alpha" in text and "stochastic" in text
+    large = run("fuse", "--model", example, "--weights", tmp_path / "delta", "--output", tmp_path / "large", "--alpha", 32, "--gamma-cap", 25, expect=DONE)
+    text = (large.out + large.err).lower()
+    assert "were lost to rounding" not in text
+    assert "a larger one changes nothing" in text
+
 
 
 def test_a_gamma_beyond_the_delta_is_said(tmp_path, base, stored):

@@ -3,12 +3,18 @@
 import pytest
 
 from .checkpoints import Layout, random_deltas, write_checkpoint, write_foreign_delta
-from .program import DONE, run
+from .program import DONE, SOURCE, run
 
 
 @pytest.fixture(scope="session")
 def layout():
     return Layout()
+
+
+@pytest.fixture(scope="session")
+def example():
+    """The small trained Gemma 4."""
+    return SOURCE / "examples" / "tiny-gemma4"
 
 
 @pytest.fixture(scope="session")
