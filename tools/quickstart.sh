@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh clone to two fused checkpoints: installs what is missing, builds, then neurons,
 # generate, dry run, fuse, verify and diff on examples/tiny-gemma4 (trained) and on a random
-# checkpoint with the names and layout of Gemma 4 31B at 1/8 of its size in every dimension (1 GB).
+# checkpoint with the names and layout of Gemma 4 31B at 1/7 of its size in every dimension (1 GB).
 #
 # Usage: tools/quickstart.sh [--keep]
 #   --keep  leave the results in build/quickstart (3.5 GB); by default they are removed at the end
@@ -62,7 +62,7 @@ run_all() {
 }
 
 run_all "$work/tiny" examples/tiny-gemma4
-"$contourfuse" synth --like 31b --scale 1/8 --output "$work/31b-like" --quiet
+"$contourfuse" synth --like 31b --scale 1/7 --output "$work/31b-like" --quiet
 run_all "$work/large" "$work/31b-like"
 
 printf '\nSet-up and build took %d s, everything %d s.\n\n' "$built" "$SECONDS"
@@ -96,7 +96,7 @@ def drift(role):
     return [one(f) for f in fused]
 
 rows = [
-    ("", ["tiny-gemma4", "31B-like at 1/8"]),
+    ("", ["tiny-gemma4", "31B-like at 1/7"]),
     None,
     ("size of the checkpoint", [megabytes(m) for m in models]),
     ("neurons: make a neuron bank", [seconds(f, "neurons") for f in folders]),
