@@ -1,13 +1,12 @@
 // Lane-shaped loops that the compiler vectorises; compiled once per instruction-set level.
 #include "neuron/generator_kernels.hpp"
 
+#include <cstring>
+
 #include "contourfuse/numeric/float_formats.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
-
-// A pair of mirrored neurons, written at once; rows of odd length begin between two words.
-using Pair [[gnu::aligned(2), gnu::may_alias]] = std::uint32_t;
 
 // a mod period for a < 2·period: the wrapped difference is the larger one if a < period.
 inline __attribute__((always_inline)) std::uint32_t wrap(std::uint32_t a, std::uint32_t period) {
@@ -98,9 +97,10 @@ inline __attribute__((always_inline)) void down_block(
     for (std::size_t l = 0; l < kCells; ++l) {
       for (std::size_t p = 0; p < kGains; ++p) spread[kGains * l + p] = wave[l];
     }
-    auto* pairs = reinterpret_cast<Pair*>(out + r * stride);
+    std::uint16_t* pairs = out + r * stride;
     for (std::size_t i = 0; i < kCells * kGains; ++i) {
-      pairs[i] = rounded_pair(coefficients[i] * spread[i], mirror);
+      const std::uint32_t pair = rounded_pair(coefficients[i] * spread[i], mirror);
+      std::memcpy(pairs + 2 * i, &pair, sizeof pair);  // rows of odd length begin between two words
     }
   }
 }
@@ -113,9 +113,12 @@ void down_cells(const DownRun& run, std::size_t first, std::uint32_t* __restrict
     for (std::size_t j = first; j < run.cells; ++j) {
       const float wave = run.table[indices[j]];
       indices[j] = wrap(indices[j] + run.steps[j], run.period);
-      auto* pairs = reinterpret_cast<Pair*>(out + r * run.stride + 2 * run.gains * j);
+      std::uint16_t* pairs = out + r * run.stride + 2 * run.gains * j;
       const float* __restrict k = run.coefficients + run.gains * j;
-      for (std::size_t p = 0; p < run.gains; ++p) pairs[p] = rounded_pair(k[p] * wave, mirror);
+      for (std::size_t p = 0; p < run.gains; ++p) {
+        const std::uint32_t pair = rounded_pair(k[p] * wave, mirror);
+        std::memcpy(pairs + 2 * p, &pair, sizeof pair);
+      }
     }
   }
 }

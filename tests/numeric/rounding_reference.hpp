@@ -40,9 +40,10 @@ struct Scaled {
   std::uint32_t binade;
 };
 inline Scaled scale(const Format16& format, double value) {
+  if (value == 0) return {0, 0};
   int exponent = 0;
   std::frexp(value, &exponent);  // |value| = f · 2^exponent, ½ ≤ f < 1
-  const int binade = std::max(exponent - 1 - format.smallest_exponent, 0);
+  const int binade = value == 0 ? 0 : std::max(exponent - 1 - format.smallest_exponent, 0);
   const int last_place = format.smallest_exponent - format.mantissa_bits + binade;
   return {std::ldexp(std::fabs(value), -last_place), static_cast<std::uint32_t>(binade)};
 }

@@ -1,0 +1,205 @@
+// The backend on files: equal to the reference with any number of threads.
+#include "contourfuse/backend/cpu/cpu_backend.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "backend/cpu/fuse_fixture.hpp"
+
+namespace contourfuse {
+namespace {
+
+using test::ExpectedMatrix;
+using test::FuseFixture;
+using test::MatrixSpec;
+
+constexpr DType kBf16 = DType::kBF16;
+constexpr DType kF16 = DType::kF16;
+constexpr DType kF32 = DType::kF32;
+constexpr ScfRole kDown = ScfRole::kDown;
+constexpr ScfRole kGate = ScfRole::kGate;
+
+/// All kinds of coverage, several pieces, odd offsets, shards with nothing to edit or in them.
+void fill(FuseFixture& fuse) {
+  fuse.add_shard();
+  fuse.add_bytes(1001);
+  fuse.add_matrix({600, 500, 600, 500, kBf16, kBf16, kDown});
+  fuse.add_matrix({0, 7, 0, 7, kBf16, kBf16, kDown});
+  fuse.add_matrix({600, 450, 500, 370, kF16, kF32, kGate});  // fewer rows and columns
+  fuse.add_bytes(1'200'003);
+  fuse.add_shard();
+  fuse.add_bytes(777'777);
+  fuse.add_shard();
+  fuse.add_matrix({700, 400, 690, 400, kF32, kF16, kDown});    // fewer rows
+  fuse.add_matrix({300, 1000, 300, 999, kBf16, kF32, kDown});  // fewer columns
+  fuse.add_matrix({3, 5, 1, 1, kBf16, kF16, kGate});
+  fuse.add_matrix({4, 4, 0, 0, kF16, kF16, kDown});
+  fuse.add_matrix({500, 600, 500, 600, kBf16, kBf16, kGate});
+  fuse.add_shard();
+}
+
+void expect_equal(const FuseResults& got, const std::vector<ExpectedMatrix>& expected) {
+  ASSERT_EQ(got.matrices.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const MatrixResult& matrix = got.matrices[i];
+    EXPECT_TRUE(test::same_counts(matrix.counts, expected[i].counts)) << i;
+    EXPECT_TRUE(test::same_sums(matrix.sums, expected[i].sums)) << i;
+    if (expected[i].counts.zero_weights + expected[i].counts.changed == 0) continue;
+    EXPECT_EQ(matrix.sigma_weight, expected[i].sigma_weight) << i;
+    EXPECT_EQ(matrix.sigma_delta, expected[i].sigma_delta) << i;
+    EXPECT_EQ(matrix.alpha_dynamic, expected[i].alpha) << i;
+    EXPECT_FALSE(matrix.delta_is_zero) << i;
+  }
+}
+
+void expect_reference(FuseFixture& fuse) {
+  std::vector<ExpectedMatrix> results;
+  const auto files = fuse.expected(results);
+  for (const bool map_sources : {false, true}) {
+    for (const int threads : {1, 2, 3, 8}) {
+      fuse.job.map_sources = map_sources;
+      const auto outcome = fuse.run(threads);
+      expect_equal(outcome.results, results);
+      std::uint64_t written = 0;
+      for (std::size_t i = 0; i < files.size(); ++i) {
+        const auto* bytes =
+            static_cast<const std::byte*>(static_cast<const void*>(outcome.files[i].data()));
+        ASSERT_TRUE(std::ranges::equal(std::span(bytes, outcome.files[i].size()), files[i]))
+            << "shard " << i << ", " << threads << " threads";
+        EXPECT_EQ(outcome.results.shards[i].source_hash, test::hash_of(fuse.shards[i]));
+        EXPECT_EQ(outcome.results.shards[i].target_hash, test::hash_of(files[i]));
+        written += files[i].size();
+      }
+      for (std::size_t i = 0; i < fuse.job.matrices.size(); ++i) {
+        const MatrixJob& matrix = fuse.job.matrices[i];
+        const auto& file = files[matrix.shard];
+        EXPECT_EQ(outcome.results.matrices[i].weight_hash,
+                  test::hash_of({file.data() + matrix.offset,
+                                 matrix.rows * matrix.cols * editable_bytes(matrix.dtype)}));
+        EXPECT_EQ(outcome.results.matrices[i].delta_hash,
+                  test::hash_of(
+                      std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(i))->elements()));
+      }
+      EXPECT_EQ(outcome.results.bytes_written, written);
+    }
+  }
+}
+
+TEST(CpuBackend, EqualsTheReferenceUnderSigmaRatio) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F, .alpha_rule = AlphaRule::kSigmaRatio};
+  expect_reference(fuse);
+}
+
+TEST(CpuBackend, EqualsTheReferenceUnderInverseSigmaWithStochasticRounding) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 0.3,
+                      .gamma = 1.5F,
+                      .alpha_rule = AlphaRule::kInverseSigma,
+                      .stochastic = true,
+                      .rounding_seed = 0xABCDEF0123456789U};
+  expect_reference(fuse);
+}
+
+TEST(CpuBackend, EqualsTheReferenceWithoutANorm) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 2.5, .gamma = 0.05F, .alpha_rule = AlphaRule::kPlain};
+  expect_reference(fuse);
+}
+
+TEST(CpuBackend, ComputesTheSameWithoutTargets) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+  const auto written = fuse.run(2);
+  const auto computed = fuse.run(2, false);
+  EXPECT_EQ(computed.results.bytes_written, 0U);
+  EXPECT_GT(written.results.bytes_written, 0U);
+  for (std::size_t i = 0; i < fuse.job.matrices.size(); ++i) {
+    EXPECT_EQ(computed.results.matrices[i].weight_hash, written.results.matrices[i].weight_hash);
+  }
+  for (std::size_t i = 0; i < fuse.shards.size(); ++i) {
+    EXPECT_EQ(computed.results.shards[i].target_hash, written.results.shards[i].target_hash);
+  }
+}
+
+TEST(CpuBackend, CountsTheBytesThatItReads) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+  fuse.deltas.front().is_stored = false;
+  const auto outcome = fuse.run(3);
+  std::uint64_t stored = 0;
+  for (const auto& delta : fuse.deltas) stored += delta.is_stored ? delta.bytes_read.load() : 0;
+  EXPECT_EQ(outcome.results.delta_bytes_read, stored);
+  std::uint64_t shards = 0;
+  for (const auto& shard : fuse.shards) shards += shard.size();
+  EXPECT_GE(outcome.results.bytes_read, shards + stored);
+}
+
+TEST(CpuBackend, ReleasesEveryDeltaAfterItsLastRead) {
+  for (const int threads : {1, 4}) {
+    FuseFixture fuse;
+    fill(fuse);
+    fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+    fuse.run(threads);
+    for (std::size_t i = 0; i < fuse.job.matrices.size(); ++i) {
+      const auto& delta = *std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(i));
+      EXPECT_EQ(delta.reads_after_release, 0) << "matrix " << i;
+      EXPECT_TRUE(delta.released() || fuse.job.matrices[i].covered() == 0) << "matrix " << i;
+    }
+  }
+}
+
+TEST(CpuBackend, LeavesAMatrixWhoseDeltaIsZero) {
+  for (const AlphaRule rule :
+       {AlphaRule::kSigmaRatio, AlphaRule::kInverseSigma, AlphaRule::kPlain}) {
+    for (const ScfRole role : {kDown, kGate}) {
+      FuseFixture fuse;
+      fuse.add_shard();
+      fuse.add_matrix({100, 90, 100, 90, kBf16, kBf16, role});
+      test::MemoryDelta zero(kBf16, std::vector<std::byte>(100 * 90 * 2));
+      fuse.job.matrices[0].delta = &zero;
+      fuse.set_weight(0, 17, 0x8000);  // −0 keeps its sign
+      fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F, .alpha_rule = rule};
+      const auto outcome = fuse.run(2);
+      const MatrixResult& result = outcome.results.matrices[0];
+      EXPECT_TRUE(result.delta_is_zero);
+      EXPECT_FALSE(result.sigma_delta.has_value());
+      EXPECT_FALSE(result.alpha_dynamic.has_value());
+      EXPECT_EQ(result.counts.moved + result.counts.changed + result.counts.clamped, 0U);
+      EXPECT_EQ(outcome.results.shards[0].target_hash, outcome.results.shards[0].source_hash);
+      EXPECT_GT(result.sums.weight2, 0);
+      EXPECT_EQ(result.sums.weight2, result.sums.out2);
+    }
+  }
+}
+
+TEST(CpuBackend, KeepsNonFiniteElementsWhenAsked) {
+  for (const AlphaRule rule : {AlphaRule::kSigmaRatio, AlphaRule::kPlain}) {
+    FuseFixture fuse;
+    fuse.add_shard();
+    fuse.add_matrix({300, 200, 300, 150, kF16, kBf16, kDown});
+    fuse.add_matrix({300, 200, 300, 200, kF16, kBf16, kDown});
+    fuse.add_matrix({300, 200, 300, 200, kF16, kBf16, kGate});
+    for (std::size_t matrix = 0; matrix < 3; ++matrix) {
+      for (const std::uint64_t at : {0U, 1U, 149U, 8192U, 59'000U}) {
+        fuse.set_weight(matrix, at, 0x7C01 + static_cast<std::uint32_t>(at % 7));
+      }
+      fuse.set_weight(matrix, 40'000, 0xFC00);
+      fuse.set_weight(matrix, 40'001, 0x7BFF);  // the result may overflow
+    }
+    fuse.job.numbers = {.alpha = 3, .gamma = 0.5F, .alpha_rule = rule, .keep_nonfinite = true};
+    expect_reference(fuse);
+    EXPECT_GE(fuse.run(1).results.matrices[1].counts.nonfinite_kept, 6U);
+  }
+}
+
+}  // namespace
+}  // namespace contourfuse
