@@ -4,23 +4,21 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "contourfuse/fusion/backend.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/rounding.hpp"
 #include "contourfuse/numeric/scf.hpp"
+#include "vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
 
-// Lanes whose accumulators stay in registers: 5 sums and a maximum of f64, 16 or 32 registers.
-#if defined(__AVX512F__)
-constexpr std::size_t kRecordLanes = 16;
-constexpr std::size_t kMomentLanes = 32;
-#else
-constexpr std::size_t kRecordLanes = 8;
-constexpr std::size_t kMomentLanes = 16;
-#endif
+// Vectors of lanes whose sums stay in registers: 6 of f64 each for a record, of 16 or 32 registers.
+constexpr std::size_t kRecordVectors = 2;
+constexpr std::size_t kMomentVectors = 4;
 constexpr std::size_t kRows = kBlockElements / kLanes;
 constexpr std::size_t kCacheLine = 64;
 
@@ -33,26 +31,71 @@ CONTOURFUSE_HOST_DEVICE float contour(float delta, float parameter) {
   }
 }
 
-/// The random words of elements [first, first + count); room for one quad more at either end.
+/// The random words of elements [first, first + count); room for what the last vector adds.
 struct RandomWords {
-  alignas(kCacheLine) std::uint32_t word[kBlockElements + 8];
+  alignas(kCacheLine) std::uint64_t pairs[kBlockElements / 2 + 2 + 2 * kDoubles];
   std::size_t offset = 0;
 
   void fill(std::uint64_t first, std::size_t count, const TransformNumbers& numbers) {
     offset = first % 4;
-    const std::uint64_t first_quad = first / 4;
     const std::size_t quads = (offset + count + 3) / 4;
-    const auto hash_low = static_cast<std::uint32_t>(numbers.tensor_hash);
-    const auto hash_high = static_cast<std::uint32_t>(numbers.tensor_hash >> 32);
-    for (std::size_t quad = 0; quad < quads; ++quad) {
-      const std::uint64_t index = first_quad + quad;
-      const PhiloxBlock block = philox(
-          numbers.rounding_seed, {{static_cast<std::uint32_t>(index),
-                                   static_cast<std::uint32_t>(index >> 32), hash_low, hash_high}});
-      for (std::size_t lane = 0; lane < 4; ++lane) word[4 * quad + lane] = block.word[lane];
+    LongWords index;
+    for (std::size_t lane = 0; lane < kDoubles; ++lane) index[lane] = first / 4 + lane;
+    for (std::size_t quad = 0; quad < quads; quad += kDoubles, index += kDoubles) {
+      fill_quads(index, numbers, pairs + 2 * quad);
+    }
+  }
+
+  // As `philox`, of one counter in each 64-bit lane. Only the low half of a lane counts until the
+  // end.
+  static CONTOURFUSE_HOST_DEVICE void fill_quads(LongWords index, const TransformNumbers& numbers,
+                                                 std::uint64_t* out) {
+    const LongWords zero{};
+    LongWords c0 = index;
+    LongWords c1 = index >> 32;
+    LongWords c2 = zero + numbers.tensor_hash;
+    LongWords c3 = c2 >> 32;
+    auto key0 = static_cast<std::uint32_t>(numbers.rounding_seed);
+    auto key1 = static_cast<std::uint32_t>(numbers.rounding_seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const LongWords product0 = multiply_low_words(c0, zero + 0xD2511F53U);
+      const LongWords product1 = multiply_low_words(c2, zero + 0xCD9E8D57U);
+      c0 = (product1 >> 32) ^ c1 ^ (zero + key0);
+      c1 = product1;
+      c2 = (product0 >> 32) ^ c3 ^ (zero + key1);
+      c3 = product0;
+      key0 += 0x9E3779B9U;
+      key1 += 0xBB67AE85U;
+    }
+    constexpr std::uint64_t kLowWord = 0xFFFFFFFFU;
+    const LongWords pair0 = (c0 & kLowWord) | (c1 << 32);
+    const LongWords pair1 = (c2 & kLowWord) | (c3 << 32);
+    for (std::size_t lane = 0; lane < kDoubles; ++lane) {
+      out[2 * lane] = pair0[lane];
+      out[2 * lane + 1] = pair1[lane];
     }
   }
 };
+
+CONTOURFUSE_HOST_DEVICE std::uint32_t word_at(const std::byte* words, std::size_t i) {
+  std::uint32_t word = 0;
+  std::memcpy(&word, words + 4 * i, sizeof word);
+  return word;
+}
+
+/// Whether all are finite, by the largest magnitude: cheaper than to ask each.
+template <class Format>
+CONTOURFUSE_HOST_DEVICE bool all_finite(const typename Format::Stored* __restrict elements,
+                                        std::size_t count) {
+  using Stored = typename Format::Stored;
+  using Signed = std::make_signed_t<Stored>;
+  Signed largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto magnitude = static_cast<Signed>(elements[i] & std::numeric_limits<Signed>::max());
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return Format::is_finite(static_cast<Stored>(largest));
+}
 
 template <class Weight, class Delta, ScfRole role, bool stochastic>
 bool transform(const void* weight_bytes, const void* delta_bytes, void* out_bytes,
@@ -61,63 +104,83 @@ bool transform(const void* weight_bytes, const void* delta_bytes, void* out_byte
   const auto* __restrict delta = static_cast<const typename Delta::Stored*>(delta_bytes);
   auto* __restrict out = static_cast<typename Weight::Stored*>(out_bytes);
   const float parameter = numbers.parameter;
-  std::uint32_t bad = 0;
   if constexpr (stochastic && !std::is_same_v<Weight, F32>) {
     RandomWords random;
     random.fill(first_index, count, numbers);
-    const std::uint32_t* __restrict words = random.word + random.offset;
+    const auto* __restrict words =
+        static_cast<const std::byte*>(static_cast<const void*>(random.pairs)) + 4 * random.offset;
     for (std::size_t i = 0; i < count; ++i) {
       const float value =
           apply_contour(contour<role>(Delta::widen(delta[i]), parameter), Weight::widen(weight[i]));
-      const auto stored = narrow_stochastic<Weight>(value, words[i]);
-      const bool finite =
-          Weight::is_finite(weight[i]) & Delta::is_finite(delta[i]) & Weight::is_finite(stored);
-      bad |= finite ? 0U : 1U;
-      out[i] = stored;
+      out[i] = narrow_stochastic<Weight>(value, word_at(words, i));
     }
   } else {
     for (std::size_t i = 0; i < count; ++i) {
       const float value =
           apply_contour(contour<role>(Delta::widen(delta[i]), parameter), Weight::widen(weight[i]));
-      const auto stored = Weight::narrow(value);
-      const bool finite =
-          Weight::is_finite(weight[i]) & Delta::is_finite(delta[i]) & Weight::is_finite(stored);
-      bad |= finite ? 0U : 1U;
-      out[i] = stored;
+      out[i] = Weight::narrow(value);
     }
   }
-  return bad != 0;
+  return !(all_finite<Weight>(weight, count) && all_finite<Delta>(delta, count) &&
+           all_finite<Weight>(out, count));
 }
 
+/// Counts of kFloats lanes, as negative numbers: a true comparison is −1.
+struct CountVectors {
+  Masks moved{};
+  Masks changed{};
+  Masks lost{};
+  Masks clamped{};
+  Masks sign_flips{};
+  Masks zero_weights{};
+};
+
+CONTOURFUSE_HOST_DEVICE std::uint64_t total(Masks negative) {
+  std::int64_t sum = 0;
+  for (std::size_t lane = 0; lane < kFloats; ++lane) sum -= negative[lane];
+  return static_cast<std::uint64_t>(sum);
+}
+
+/// Counts of a whole block; a shorter one is padded with zeros, of which only `zero_weights` must
+/// not hear.
 template <class Weight, class Delta, ScfRole role>
-RecordCounts count(const typename Weight::Stored* __restrict weight,
-                   const typename Delta::Stored* __restrict delta,
-                   const typename Weight::Stored* __restrict out, std::size_t count,
-                   float parameter) {
-  // A block has 8192 elements: 32-bit counters suffice and vectorise.
-  std::uint32_t moved = 0;
-  std::uint32_t changed = 0;
-  std::uint32_t lost = 0;
-  std::uint32_t clamped = 0;
-  std::uint32_t sign_flips = 0;
-  std::uint32_t zero_weights = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const float w = Weight::widen(weight[i]);
-    const float d = Delta::widen(delta[i]);
-    const float t = contour<role>(d, parameter);
-    const std::uint32_t is_zero = w == 0.0F ? 1U : 0U;
-    const std::uint32_t is_moved = (t != 0.0F ? 1U : 0U) & (is_zero ^ 1U);
-    const std::uint32_t is_changed = weight[i] != out[i] ? 1U : 0U;
-    zero_weights += is_zero;
-    moved += is_moved;
-    changed += is_changed;
-    lost += is_moved & (is_changed ^ 1U);
-    sign_flips += (t < -1.0F ? 1U : 0U) & (is_zero ^ 1U);
+RecordCounts count_block(const typename Weight::Stored* __restrict weight,
+                         const typename Delta::Stored* __restrict delta,
+                         const typename Weight::Stored* __restrict out, float parameter) {
+  CountVectors sum;
+  const Floats scale = Floats{} + parameter;
+  for (std::size_t i = 0; i < kBlockElements; i += kFloats) {
+    const Words w = load_words<Weight>(weight + i);
+    const Floats d = widen<Delta, Words, Floats>(load_words<Delta>(delta + i));
+    const Masks is_zero = widen<Weight, Words, Floats>(w) == 0.0F;
+    Masks turns;
+    Masks is_moved;
     if constexpr (role == ScfRole::kGate) {
-      clamped += (d < -parameter ? 1U : 0U) | (d > parameter ? 1U : 0U);
+      // t is d, or of the sign of d beyond γ ≥ 0.
+      const Masks is_clamped = (d < -scale) | (d > scale);
+      sum.clamped += is_clamped;
+      const Floats t = d < -scale ? -scale : (d > scale ? scale : d);
+      is_moved = (t != 0.0F) & ~is_zero;
+      turns = t < -1.0F;
+    } else {
+      const Floats t = scale * d;
+      is_moved = (t != 0.0F) & ~is_zero;
+      turns = t < -1.0F;
     }
+    const Masks is_same = w == load_words<Weight>(out + i);
+    sum.zero_weights += is_zero;
+    sum.moved += is_moved;
+    sum.changed += ~is_same;
+    sum.lost += is_moved & is_same;
+    sum.sign_flips += turns & ~is_zero;
   }
-  return {moved, changed, lost, clamped, sign_flips, zero_weights, 0};
+  return {total(sum.moved),
+          total(sum.changed),
+          total(sum.lost),
+          total(sum.clamped),
+          total(sum.sign_flips),
+          total(sum.zero_weights),
+          0};
 }
 
 /// Sums of a whole block; a shorter one is padded with zeros, which add nothing: no lane is ever
@@ -125,41 +188,39 @@ RecordCounts count(const typename Weight::Stored* __restrict weight,
 template <class Weight>
 RecordSums sum_block(const typename Weight::Stored* __restrict weight,
                      const typename Weight::Stored* __restrict out) {
+  constexpr std::size_t kGroup = kRecordVectors * kDoubles;
   alignas(kCacheLine) double weight2[kLanes];
   alignas(kCacheLine) double out2[kLanes];
   alignas(kCacheLine) double change2[kLanes];
   alignas(kCacheLine) double change[kLanes];
   alignas(kCacheLine) double weight_out[kLanes];
-  double largest[kRecordLanes] = {};
-  for (std::size_t group = 0; group < kLanes; group += kRecordLanes) {
-    double sum_w2[kRecordLanes] = {};
-    double sum_o2[kRecordLanes] = {};
-    double sum_c2[kRecordLanes] = {};
-    double sum_c[kRecordLanes] = {};
-    double sum_wo[kRecordLanes] = {};
+  Doubles largest[kRecordVectors] = {};
+  for (std::size_t group = 0; group < kLanes; group += kGroup) {
+    Doubles sum_w2[kRecordVectors] = {};
+    Doubles sum_o2[kRecordVectors] = {};
+    Doubles sum_c2[kRecordVectors] = {};
+    Doubles sum_c[kRecordVectors] = {};
+    Doubles sum_wo[kRecordVectors] = {};
     for (std::size_t row = 0; row < kRows; ++row) {
-      const auto* __restrict w_row = weight + row * kLanes + group;
-      const auto* __restrict o_row = out + row * kLanes + group;
-      for (std::size_t lane = 0; lane < kRecordLanes; ++lane) {
-        const double w = static_cast<double>(Weight::widen(w_row[lane]));
-        const double o = static_cast<double>(Weight::widen(o_row[lane]));
-        const double c = o - w;
-        const double magnitude = std::fabs(c);
-        sum_w2[lane] = std::fma(w, w, sum_w2[lane]);
-        sum_o2[lane] = std::fma(o, o, sum_o2[lane]);
-        sum_c2[lane] = std::fma(c, c, sum_c2[lane]);
-        sum_c[lane] = sum_c[lane] + c;
-        sum_wo[lane] = std::fma(w, o, sum_wo[lane]);
-        largest[lane] = magnitude > largest[lane] ? magnitude : largest[lane];
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < kRecordVectors; ++v) {
+        const std::size_t at = row * kLanes + group + v * kDoubles;
+        const Doubles w = load_doubles<Weight>(weight + at);
+        const Doubles o = load_doubles<Weight>(out + at);
+        const Doubles c = o - w;
+        sum_w2[v] = add_exact_product(w, w, sum_w2[v]);
+        sum_o2[v] = add_exact_product(o, o, sum_o2[v]);
+        sum_c2[v] = add_square(c, sum_c2[v]);
+        sum_c[v] = sum_c[v] + c;
+        sum_wo[v] = add_exact_product(w, o, sum_wo[v]);
+        largest[v] = larger(absolute(c), largest[v]);
       }
     }
-    for (std::size_t lane = 0; lane < kRecordLanes; ++lane) {
-      weight2[group + lane] = sum_w2[lane];
-      out2[group + lane] = sum_o2[lane];
-      change2[group + lane] = sum_c2[lane];
-      change[group + lane] = sum_c[lane];
-      weight_out[group + lane] = sum_wo[lane];
-    }
+    std::memcpy(weight2 + group, sum_w2, sizeof sum_w2);
+    std::memcpy(out2 + group, sum_o2, sizeof sum_o2);
+    std::memcpy(change2 + group, sum_c2, sizeof sum_c2);
+    std::memcpy(change + group, sum_c, sizeof sum_c);
+    std::memcpy(weight_out + group, sum_wo, sizeof sum_wo);
   }
   RecordSums sums;
   sums.weight2 = fold_lanes(weight2);
@@ -167,8 +228,11 @@ RecordSums sum_block(const typename Weight::Stored* __restrict weight,
   sums.change2 = fold_lanes(change2);
   sums.change = fold_lanes(change);
   sums.weight_out = fold_lanes(weight_out);
-  for (const double value : largest)
-    sums.max_change = value > sums.max_change ? value : sums.max_change;
+  for (const Doubles& vector : largest) {
+    for (std::size_t lane = 0; lane < kDoubles; ++lane) {
+      sums.max_change = vector[lane] > sums.max_change ? vector[lane] : sums.max_change;
+    }
+  }
   return sums;
 }
 
@@ -188,63 +252,96 @@ void record(const void* weight_bytes, const void* delta_bytes, const void* out_b
   const auto* weight = static_cast<const Stored*>(weight_bytes);
   const auto* delta = static_cast<const typename Delta::Stored*>(delta_bytes);
   const auto* out = static_cast<const Stored*>(out_bytes);
-  counts = count<Weight, Delta, role>(weight, delta, out, elements, parameter);
   alignas(kCacheLine) Stored padded_weight[kBlockElements];
+  alignas(kCacheLine) typename Delta::Stored padded_delta[kBlockElements];
   alignas(kCacheLine) Stored padded_out[kBlockElements];
-  sums = sum_block<Weight>(whole_block(weight, elements, padded_weight),
-                           whole_block(out, elements, padded_out));
+  weight = whole_block(weight, elements, padded_weight);
+  out = whole_block(out, elements, padded_out);
+  counts = count_block<Weight, Delta, role>(weight, whole_block(delta, elements, padded_delta), out,
+                                            parameter);
+  counts.zero_weights -= kBlockElements - elements;
+  sums = sum_block<Weight>(weight, out);
 }
 
 template <class Format>
 Moments block_moments(const typename Format::Stored* __restrict elements) {
+  constexpr std::size_t kGroup = kMomentVectors * kDoubles;
   alignas(kCacheLine) double sum[kLanes];
   alignas(kCacheLine) double squares[kLanes];
-  for (std::size_t group = 0; group < kLanes; group += kMomentLanes) {
-    double s[kMomentLanes] = {};
-    double q[kMomentLanes] = {};
+  for (std::size_t group = 0; group < kLanes; group += kGroup) {
+    Doubles s[kMomentVectors] = {};
+    Doubles q[kMomentVectors] = {};
     for (std::size_t row = 0; row < kRows; ++row) {
-      const auto* __restrict x_row = elements + row * kLanes + group;
-      for (std::size_t lane = 0; lane < kMomentLanes; ++lane) {
-        const double x = static_cast<double>(Format::widen(x_row[lane]));
-        s[lane] = s[lane] + x;
-        q[lane] = std::fma(x, x, q[lane]);
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < kMomentVectors; ++v) {
+        const Doubles x = load_doubles<Format>(elements + row * kLanes + group + v * kDoubles);
+        s[v] = s[v] + x;
+        q[v] = add_exact_product(x, x, q[v]);
       }
     }
-    for (std::size_t lane = 0; lane < kMomentLanes; ++lane) {
-      sum[group + lane] = s[lane];
-      squares[group + lane] = q[lane];
-    }
+    std::memcpy(sum + group, s, sizeof s);
+    std::memcpy(squares + group, q, sizeof q);
   }
   return {fold_lanes(sum), fold_lanes(squares)};
 }
+
+/// Least and largest of elements, as integers in the order of their values (−0 before +0): minima
+/// of floats have no fast form that is the same for zeros of both signs.
+template <class Format>
+struct Extremes {
+  using Stored = typename Format::Stored;
+  using Signed = std::make_signed_t<Stored>;
+  static constexpr int kSignBit = std::numeric_limits<Signed>::digits;
+  static constexpr Signed kMagnitude = std::numeric_limits<Signed>::max();
+
+  Signed smallest = std::numeric_limits<Signed>::max();
+  Signed largest = std::numeric_limits<Signed>::min();
+
+  /// Its own inverse.
+  static CONTOURFUSE_HOST_DEVICE Signed ordered(Signed bits) {
+    return static_cast<Signed>(bits ^ ((bits >> kSignBit) & kMagnitude));
+  }
+  CONTOURFUSE_HOST_DEVICE void add(Stored element) {
+    const Signed value = ordered(static_cast<Signed>(element));
+    smallest = value < smallest ? value : smallest;
+    largest = value > largest ? value : largest;
+  }
+  static CONTOURFUSE_HOST_DEVICE float widen(Signed value) {
+    return Format::widen(static_cast<Stored>(ordered(value)));
+  }
+};
 
 template <class Format>
 BlockMoments moments(const void* bytes, std::size_t count) {
   using Stored = typename Format::Stored;
   const auto* __restrict elements = static_cast<const Stored*>(bytes);
-  std::uint32_t finite = 0;
-  float smallest = HUGE_VALF;
-  float largest = -HUGE_VALF;
-  for (std::size_t i = 0; i < count; ++i) {
-    const bool is_finite = Format::is_finite(elements[i]);
-    const float x = Format::widen(elements[i]);
-    const float low = is_finite ? x : HUGE_VALF;
-    const float high = is_finite ? x : -HUGE_VALF;
-    finite += is_finite ? 1U : 0U;
-    smallest = low < smallest ? low : smallest;
-    largest = high > largest ? high : largest;
+  Extremes<Format> extremes;
+  for (std::size_t i = 0; i < count; ++i) extremes.add(elements[i]);
+  alignas(kCacheLine) Stored padded[kBlockElements];
+  const Stored* block = whole_block(elements, count, padded);
+  std::size_t finite = count;
+  // Infinities and NaNs are beyond all others on either side.
+  if (count > 0 && !(std::isfinite(extremes.widen(extremes.smallest)) &&
+                     std::isfinite(extremes.widen(extremes.largest)))) {
+    extremes = {};
+    finite = 0;
+    // An element left out adds nothing; as a zero it does the same.
+    std::memmove(padded, block, sizeof padded);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (Format::is_finite(padded[i])) {
+        extremes.add(padded[i]);
+        ++finite;
+      } else {
+        padded[i] = 0;
+      }
+    }
+    block = padded;
   }
   BlockMoments result;
   result.finite = finite;
-  result.smallest = smallest;
-  result.largest = largest;
-  alignas(kCacheLine) Stored padded[kBlockElements];
-  const Stored* block = whole_block(elements, count, padded);
-  if (finite != count) {
-    // An element left out adds nothing; as a zero it does the same.
-    std::memmove(padded, block, sizeof padded);
-    for (Stored& x : padded) x = Format::is_finite(x) ? x : Stored{0};
-    block = padded;
+  if (finite > 0) {
+    result.smallest = extremes.widen(extremes.smallest);
+    result.largest = extremes.widen(extremes.largest);
   }
   result.moments = block_moments<Format>(block);
   return result;

@@ -137,7 +137,6 @@ void MatrixState::add_record(std::uint64_t piece, const RecordCounts& counts,
   bad_.add(bad);
   --records_left_;
   ready_.notify_all();
-  if (records_left_ == 0) job_.delta->release();
   if (records_left_ > 0 || bad_.count == 0 || numbers_.keep_nonfinite) return;
   const std::uint64_t element = editable_bytes(job_.dtype);
   const std::uint64_t at = job_.offset + bad_.first * element;
@@ -162,6 +161,8 @@ MatrixResult MatrixState::result() {
   std::unique_lock lock(mutex_);
   ready_.wait(lock, [&] { return records_left_ == 0 || abandoned_; });
   if (abandoned_) throw Abandoned{};
+  // Not with the last record: columns covered in part are edited after it.
+  job_.delta->release();
   MatrixResult result;
   const bool zero = scaling_ && scaling_->identity;
   if (!zero) {

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <atomic>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@ constexpr DType kF16 = DType::kF16;
 constexpr DType kF32 = DType::kF32;
 constexpr ScfRole kDown = ScfRole::kDown;
 constexpr ScfRole kGate = ScfRole::kGate;
+constexpr int kThreads[] = {1, 2, 3, 8, 32};
 
 /// All kinds of coverage, several pieces, odd offsets, shards with nothing to edit or in them.
 void fill(FuseFixture& fuse) {
@@ -65,10 +68,7 @@ void expect_reference(FuseFixture& fuse) {
       expect_equal(outcome.results, results);
       std::uint64_t written = 0;
       for (std::size_t i = 0; i < files.size(); ++i) {
-        const auto* bytes =
-            static_cast<const std::byte*>(static_cast<const void*>(outcome.files[i].data()));
-        ASSERT_TRUE(std::ranges::equal(std::span(bytes, outcome.files[i].size()), files[i]))
-            << "shard " << i << ", " << threads << " threads";
+        ASSERT_EQ(outcome.files[i], files[i]) << "shard " << i << ", " << threads << " threads";
         EXPECT_EQ(outcome.results.shards[i].source_hash, test::hash_of(fuse.shards[i]));
         EXPECT_EQ(outcome.results.shards[i].target_hash, test::hash_of(files[i]));
         written += files[i].size();
@@ -198,6 +198,80 @@ TEST(CpuBackend, KeepsNonFiniteElementsWhenAsked) {
     fuse.job.numbers = {.alpha = 3, .gamma = 0.5F, .alpha_rule = rule, .keep_nonfinite = true};
     expect_reference(fuse);
     EXPECT_GE(fuse.run(1).results.matrices[1].counts.nonfinite_kept, 6U);
+  }
+}
+
+/// Two passes, and an edit in part, with plain copies around them.
+void fill_simply(FuseFixture& fuse) {
+  fuse.add_shard();
+  fuse.add_bytes(600'000);
+  fuse.add_matrix({900, 1000, 900, 1000, kBf16, kBf16, ScfRole::kDown});
+  fuse.add_matrix({900, 1000, 900, 777, kBf16, kBf16, ScfRole::kDown});
+  fuse.add_matrix({900, 1000, 900, 1000, kBf16, kBf16, ScfRole::kGate});
+  fuse.add_bytes(3'000'000);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+}
+
+TEST(FailingDelta, ComesOutWheneverItThrows) {
+  FuseFixture fuse;
+  fill_simply(fuse);
+  for (const int threads : kThreads) {
+    for (std::size_t matrix = 0; matrix < 3; ++matrix) {
+      for (const int at : {0, 1, 3, 4, 6}) {
+        for (auto& each : fuse.deltas) each.restart();
+        auto& delta = *std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(matrix));
+        std::atomic<bool> thrown = false;
+        delta.on_read = [&](int number) {
+          if (number != at) return;
+          thrown = true;
+          throw std::runtime_error("no delta today");
+        };
+        std::string message;
+        test::expect_not_to_hang("a run whose delta fails", [&] {
+          try {
+            fuse.run(threads);
+          } catch (const std::runtime_error& error) {
+            message = error.what();
+          }
+        });
+        EXPECT_EQ(message, thrown ? "no delta today" : "")
+            << threads << " threads, matrix " << matrix << ", read " << at;
+        EXPECT_TRUE(thrown || at > 3);
+      }
+    }
+  }
+}
+
+TEST(Cancellation, EndsARunInTheMiddle) {
+  for (const int threads : kThreads) {
+    FuseFixture fuse;
+    fill_simply(fuse);
+    Cancellation cancellation;
+    fuse.deltas.front().on_read = [&](int number) {
+      if (number == 2) cancellation.request();
+    };
+    const Error error = test::failure_of(fuse, threads, {.cancellation = &cancellation});
+    EXPECT_EQ(error.kind(), "interrupted") << threads;
+    EXPECT_EQ(error.failure(), Failure::kFailed);
+  }
+}
+
+TEST(Cancellation, EndsARunBeforeItBegins) {
+  FuseFixture fuse;
+  fill_simply(fuse);
+  Cancellation cancellation;
+  cancellation.request();
+  EXPECT_EQ(test::failure_of(fuse, 4, {.cancellation = &cancellation}).kind(), "interrupted");
+  EXPECT_EQ(fuse.deltas.front().bytes_read, 0U);
+}
+
+TEST(ShortSource, IsAnErrorNotAHang) {
+  FuseFixture fuse;
+  fill_simply(fuse);
+  fuse.missing_bytes = 1;
+  for (const int threads : {1, 8}) {
+    const Error error = test::failure_of(fuse, threads);
+    EXPECT_EQ(error.kind().substr(0, 3), "io-") << error.what();
   }
 }
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <list>
@@ -17,10 +18,37 @@
 
 #include "backend/cpu/reference.hpp"
 #include "contourfuse/backend/cpu/cpu_backend.hpp"
+#include "contourfuse/core/error.hpp"
+#include "contourfuse/io/file.hpp"
 #include "contourfuse/io/hash.hpp"
-#include "fusion/tiny_checkpoint.hpp"
 
 namespace contourfuse::test {
+
+/// A folder of its own, removed with all that is in it.
+class JobFolder {
+ public:
+  JobFolder() {
+    std::string pattern = testing::TempDir() + "contourfuse-cpu-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+  }
+  JobFolder(const JobFolder&) = delete;
+  JobFolder& operator=(const JobFolder&) = delete;
+  ~JobFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_{};
+};
+
+inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
+  const File file = File::open(path);
+  std::vector<std::byte> bytes(file.size());
+  file.read(0, bytes);
+  return bytes;
+}
 
 /// A delta in memory that knows the rules of reading.
 class MemoryDelta final : public DeltaReader {
@@ -38,6 +66,12 @@ class MemoryDelta final : public DeltaReader {
     bytes_read += out.size();
   }
   void release() const override { released_ = true; }
+  /// As before the first read.
+  void restart() {
+    on_read = {};
+    reads_ = 0;
+    released_ = false;
+  }
   [[nodiscard]] bool stored() const noexcept override { return is_stored; }
   [[nodiscard]] bool released() const { return released_; }
   [[nodiscard]] const std::vector<std::byte>& elements() const { return elements_; }
@@ -134,19 +168,20 @@ class FuseFixture {
 
   struct Outcome {
     FuseResults results{};
-    std::vector<std::string> files{};
+    std::vector<std::vector<std::byte>> files{};
   };
 
   /// Runs the job over files; `write` false leaves the targets out.
   Outcome run(int threads, bool write = true, Execution execution = {}) {
-    const TestFolder folder;
+    const JobFolder folder;
     std::list<File> files;
     job.shards.clear();
     for (std::size_t i = 0; i < shards.size(); ++i) {
-      const fs::path source = folder.path() / ("source" + std::to_string(i));
-      const fs::path target = folder.path() / ("target" + std::to_string(i));
-      const auto* bytes = static_cast<const char*>(static_cast<const void*>(shards[i].data()));
-      write_bytes(source, std::string(bytes, shards[i].size()));
+      const std::filesystem::path source = folder.path() / ("source" + std::to_string(i));
+      const std::filesystem::path target = folder.path() / ("target" + std::to_string(i));
+      File::create(source).write(
+          0,
+          std::span(shards[i]).first(shards[i].size() - std::min(shards[i].size(), missing_bytes)));
       const File& from = files.emplace_back(File::open(source));
       File* to = write ? &files.emplace_back(File::create(target)) : nullptr;
       job.shards.push_back({&from, to, shards[i].size()});
@@ -172,6 +207,7 @@ class FuseFixture {
   std::vector<std::vector<std::byte>> shards{};
   std::list<MemoryDelta> deltas{};
   FuseJob job{};
+  std::size_t missing_bytes = 0;  ///< cut off the files' ends
 
  private:
   ExpectedMatrix edit_matrix(const MatrixJob& matrix, std::byte* elements) const {
@@ -237,6 +273,19 @@ void expect_not_to_hang(const char* what, Work work) {
     std::abort();
   }
   done.get();
+}
+
+/// The error that a run ends with.
+inline Error failure_of(FuseFixture& fuse, int threads, Execution execution = {}) {
+  std::optional<Error> caught;
+  expect_not_to_hang("a failing run", [&] {
+    try {
+      fuse.run(threads, true, execution);
+    } catch (const Error& error) {
+      caught = error;
+    }
+  });
+  return caught.value_or(Error(Failure::kFailed, "none", "the run did not fail"));
 }
 
 }  // namespace contourfuse::test

@@ -1,95 +1,21 @@
-// Runs that fail: the reason comes out, whatever the number of threads, and nothing hangs.
+// What a matrix's state refuses: elements that are not finite, deltas without spread.
+#include "backend/cpu/matrix_state.hpp"
+
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "backend/cpu/fuse_fixture.hpp"
-#include "contourfuse/core/error.hpp"
 
 namespace contourfuse {
 namespace {
 
+using test::failure_of;
 using test::FuseFixture;
 
 constexpr DType kBf16 = DType::kBF16;
 constexpr int kThreads[] = {1, 2, 3, 8, 32};
-
-/// The error that a run ends with.
-Error failure_of(FuseFixture& fuse, int threads, Execution execution = {}) {
-  std::optional<Error> caught;
-  test::expect_not_to_hang("a failing run", [&] {
-    try {
-      fuse.run(threads, true, execution);
-    } catch (const Error& error) {
-      caught = error;
-    }
-  });
-  return caught.value_or(Error(Failure::kFailed, "none", "the run did not fail"));
-}
-
-void fill(FuseFixture& fuse) {
-  fuse.add_shard();
-  fuse.add_bytes(600'000);
-  fuse.add_matrix({900, 1000, 900, 1000, kBf16, kBf16, ScfRole::kDown});
-  fuse.add_matrix({900, 1000, 900, 777, kBf16, kBf16, ScfRole::kDown});
-  fuse.add_matrix({900, 1000, 900, 1000, kBf16, kBf16, ScfRole::kGate});
-  fuse.add_bytes(3'000'000);
-  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
-}
-
-TEST(FailingDelta, ComesOutWheneverItThrows) {
-  for (const int threads : kThreads) {
-    for (std::size_t matrix = 0; matrix < 3; ++matrix) {
-      for (const int at : {0, 1, 3, 4, 6}) {
-        FuseFixture fuse;
-        fill(fuse);
-        auto& delta = *std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(matrix));
-        std::atomic<bool> thrown = false;
-        delta.on_read = [&](int number) {
-          if (number != at) return;
-          thrown = true;
-          throw std::runtime_error("no delta today");
-        };
-        std::string message;
-        test::expect_not_to_hang("a run whose delta fails", [&] {
-          try {
-            fuse.run(threads);
-          } catch (const std::runtime_error& error) {
-            message = error.what();
-          }
-        });
-        EXPECT_EQ(message, thrown ? "no delta today" : "")
-            << threads << " threads, matrix " << matrix << ", read " << at;
-        EXPECT_TRUE(thrown || at > 3);
-      }
-    }
-  }
-}
-
-TEST(Cancellation, EndsARunInTheMiddle) {
-  for (const int threads : kThreads) {
-    FuseFixture fuse;
-    fill(fuse);
-    Cancellation cancellation;
-    fuse.deltas.front().on_read = [&](int number) {
-      if (number == 2) cancellation.request();
-    };
-    const Error error = failure_of(fuse, threads, {.cancellation = &cancellation});
-    EXPECT_EQ(error.kind(), "interrupted") << threads;
-    EXPECT_EQ(error.failure(), Failure::kFailed);
-  }
-}
-
-TEST(Cancellation, EndsARunBeforeItBegins) {
-  FuseFixture fuse;
-  fill(fuse);
-  Cancellation cancellation;
-  cancellation.request();
-  EXPECT_EQ(failure_of(fuse, 4, {.cancellation = &cancellation}).kind(), "interrupted");
-  EXPECT_EQ(fuse.deltas.front().bytes_read, 0U);
-}
 
 TEST(NonFinite, NamesTheFirstElement) {
   for (const int threads : kThreads) {
@@ -170,16 +96,6 @@ TEST(NoSpread, FailsUnderANormAndNotWithout) {
     EXPECT_EQ(error.failure(), Failure::kBadInput);
     EXPECT_EQ(error.place().tensor, "matrix 1");
     EXPECT_NE(error.message().find("all covered deltas are 0.5"), std::string::npos);
-  }
-}
-
-TEST(ShortSource, IsAnErrorNotAHang) {
-  FuseFixture fuse;
-  fill(fuse);
-  fuse.job.matrices[2].rows += 10'000;  // past the end of the file
-  for (const int threads : {1, 8}) {
-    const Error error = failure_of(fuse, threads);
-    EXPECT_EQ(error.kind().substr(0, 3), "io-") << error.what();
   }
 }
 

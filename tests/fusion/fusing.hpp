@@ -1,0 +1,95 @@
+// Planning and running fuses of the tiny checkpoint.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "contourfuse/core/error.hpp"
+#include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/fusion/plan.hpp"
+#include "fusion/tiny_checkpoint.hpp"
+
+namespace contourfuse::test {
+
+/// The error that `work` ends with; kind "none" if it ends well.
+template <class Work>
+Error error_of(Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(Failure::kFailed, "none", "no error");
+}
+
+/// A tiny checkpoint in `base`, room for a delta in `delta`, and settings that fuse them.
+class Fusing : public testing::Test {
+ protected:
+  Fusing() {
+    write_tiny_checkpoint(base());
+    settings.model = base().string();
+    settings.weights = delta();
+    settings.output = folder.path() / "out";
+  }
+  [[nodiscard]] fs::path base() const { return folder.path() / "base"; }
+  [[nodiscard]] fs::path delta() const { return folder.path() / "delta"; }
+
+  void write_delta(const std::vector<TinyTensor>& tensors) const {
+    write_bytes(delta() / "delta.safetensors", safetensors_bytes(tensors));
+  }
+  /// Gate and down, whole.
+  void write_whole_delta() const {
+    write_delta(
+        {{kGate, "BF16", "[6,4]", bf16_bytes(24, 8)}, {kDown, "BF16", "[4,6]", bf16_bytes(24, 9)}});
+  }
+  [[nodiscard]] Error plan_error() const {
+    return error_of([&] { static_cast<void>(plan_fuse(settings)); });
+  }
+
+  TestFolder folder{};
+  FuseSettings settings{};
+};
+
+/// Copies the shards as they are and hands out prepared results; remembers the job's plain data.
+class CopyingBackend final : public Backend {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "copying"; }
+  FuseResults run(const FuseJob& job, const Execution& /*execution*/) override {
+    numbers = job.numbers;
+    matrices = job.matrices;
+    map_sources = job.map_sources;
+    durable = job.durable;
+    for (const ShardJob& shard : job.shards) {
+      had_target = shard.target != nullptr;
+      if (!had_target) continue;
+      std::vector<std::byte> bytes(shard.bytes);
+      shard.source->read(0, bytes);
+      shard.target->write(0, bytes);
+    }
+    deltas.clear();
+    for (const MatrixJob& matrix : job.matrices) {
+      std::string bytes(matrix.covered() * editable_bytes(matrix.delta_dtype), '\0');
+      matrix.delta->read(0, std::as_writable_bytes(std::span(bytes)));
+      deltas.push_back(bytes);
+    }
+    if (on_run) on_run();
+    FuseResults results;
+    results.matrices.resize(job.matrices.size());
+    results.shards.resize(job.shards.size());
+    return results;
+  }
+
+  ScfNumbers numbers{};
+  std::vector<MatrixJob> matrices{};
+  std::vector<std::string> deltas{};
+  bool map_sources = false;
+  bool durable = false;
+  bool had_target = false;
+  std::function<void()> on_run{};
+};
+
+}  // namespace contourfuse::test
