@@ -57,6 +57,8 @@ if ((all)); then
   fi
   # Last, so that the log ends with the summary of the complete list.
   step "tests" run_tests release || true
+  # What an edit does to a trained model, as the test hf.loss measured it.
+  grep -h "nats per byte" build/release/Testing/Temporary/LastTest.log || true
 else
   step "set up" tools/setup.sh || exit 1
   step "build release" build release || exit 1
