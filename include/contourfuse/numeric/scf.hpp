@@ -7,14 +7,16 @@
 
 namespace contourfuse {
 
-/// t of down_proj: α_dyn·d, one f32 multiply.
-CONTOURFUSE_HOST_DEVICE float contour_down(float delta, float alpha_dynamic) {
+/// t of down_proj: α_dyn·d, one f32 multiply. `Real` is float, or a vector of floats.
+template <class Real>
+CONTOURFUSE_HOST_DEVICE Real contour_down(Real delta, Real alpha_dynamic) {
   return alpha_dynamic * delta;
 }
 
 /// t of gate_proj: d clamped to [−γ, γ]. Two ternaries: fminf and fmaxf treat NaN otherwise and
 /// stay scalar on a CPU.
-CONTOURFUSE_HOST_DEVICE float contour_gate(float delta, float gamma) {
+template <class Real>
+CONTOURFUSE_HOST_DEVICE Real contour_gate(Real delta, Real gamma) {
   return delta < -gamma ? -gamma : (delta > gamma ? gamma : delta);
 }
 

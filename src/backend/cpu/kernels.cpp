@@ -22,8 +22,8 @@ constexpr std::size_t kMomentVectors = 4;
 constexpr std::size_t kRows = kBlockElements / kLanes;
 constexpr std::size_t kCacheLine = 64;
 
-template <ScfRole role>
-CONTOURFUSE_HOST_DEVICE float contour(float delta, float parameter) {
+template <ScfRole role, class Real>
+CONTOURFUSE_HOST_DEVICE Real contour(Real delta, Real parameter) {
   if constexpr (role == ScfRole::kDown) {
     return contour_down(delta, parameter);
   } else {
@@ -148,31 +148,20 @@ RecordCounts count_block(const typename Weight::Stored* __restrict weight,
                          const typename Delta::Stored* __restrict delta,
                          const typename Weight::Stored* __restrict out, float parameter) {
   CountVectors sum;
-  const Floats scale = Floats{} + parameter;
+  const Floats scale = Floats{} + parameter;  // in every lane
   for (std::size_t i = 0; i < kBlockElements; i += kFloats) {
     const Words w = load_words<Weight>(weight + i);
     const Floats d = widen<Delta, Words, Floats>(load_words<Delta>(delta + i));
     const Masks is_zero = widen<Weight, Words, Floats>(w) == 0.0F;
-    Masks turns;
-    Masks is_moved;
-    if constexpr (role == ScfRole::kGate) {
-      // t is d, or of the sign of d beyond γ ≥ 0.
-      const Masks is_clamped = (d < -scale) | (d > scale);
-      sum.clamped += is_clamped;
-      const Floats t = d < -scale ? -scale : (d > scale ? scale : d);
-      is_moved = (t != 0.0F) & ~is_zero;
-      turns = t < -1.0F;
-    } else {
-      const Floats t = scale * d;
-      is_moved = (t != 0.0F) & ~is_zero;
-      turns = t < -1.0F;
-    }
+    const Floats t = contour<role>(d, scale);
+    const Masks is_moved = (t != 0.0F) & ~is_zero;
+    if constexpr (role == ScfRole::kGate) sum.clamped += (d < -scale) | (d > scale);
     const Masks is_same = w == load_words<Weight>(out + i);
     sum.zero_weights += is_zero;
     sum.moved += is_moved;
     sum.changed += ~is_same;
     sum.lost += is_moved & is_same;
-    sum.sign_flips += turns & ~is_zero;
+    sum.sign_flips += (t < -1.0F) & ~is_zero;
   }
   return {total(sum.moved),
           total(sum.changed),
