@@ -1,5 +1,6 @@
-// The block kernels. Compiled once per instruction-set level into CONTOURFUSE_KERNELS_NAMESPACE;
-// the loops are shaped for the compiler's vectoriser, and every formula comes from `numeric`.
+// The block kernels. Compiled once per instruction-set level into CONTOURFUSE_KERNELS_NAMESPACE.
+// Plain loops over the formulas of `numeric` where the compiler vectorises them well, and vectors
+// of the level's width with the same bits where it does not.
 #include "contourfuse/backend/cpu/kernels.hpp"
 
 #include <cmath>
