@@ -4,6 +4,8 @@
 # test that reaches upwards does not link either.
 include(GoogleTest)
 
+add_custom_target(unit_tests)
+
 function(contourfuse_add_layer_test layer)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS")
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
@@ -19,6 +21,7 @@ function(contourfuse_add_layer_test layer)
   target_compile_definitions(${target}
                              PRIVATE CONTOURFUSE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_compile_options(${target} PRIVATE -ffp-contract=off)
+  add_dependencies(unit_tests ${target})
   gtest_discover_tests(
     ${target}
     TEST_PREFIX "${layer}."

@@ -2,16 +2,18 @@
 # Installs what is missing to build and test: Debian packages, and a Python environment for the
 # end-to-end tests in build/venv. Says nothing and takes under a second when all is there.
 #
-# Usage: tools/setup.sh [--hf] [--no-python]
+# Usage: tools/setup.sh [--hf] [--tsan] [--no-python]
 #   --hf         also torch and transformers, 2.4 GB, for the tests with label hf
+#   --tsan       also a oneTBB that ThreadSanitizer sees through, in build/tbb-tsan, for preset tsan
 #   --no-python  no Python environment
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-hf=0 python_environment=1
+hf=0 tsan=0 python_environment=1
 for argument in "$@"; do
   case $argument in
     --hf) hf=1 ;;
+    --tsan) tsan=1 ;;
     --no-python) python_environment=0 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) echo "setup: unknown argument $argument (see --help)" >&2; exit 2 ;;
@@ -94,5 +96,27 @@ make_environment() {
   fi
 }
 
+# In the distribution's oneTBB, which is not instrumented, every two tasks look like a race.
+make_instrumented_tbb() {
+  local target=$PWD/build/tbb-tsan work=$PWD/build/tbb-source
+  [[ -e $target/lib/cmake/TBB/TBBConfig.cmake ]] && return
+  echo "setup: building oneTBB with ThreadSanitizer in build/tbb-tsan"
+  rm -rf "$work" && mkdir -p "$work/lists/partial"
+  local release apt
+  release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  echo "deb-src http://deb.debian.org/debian $release main" >"$work/sources.list"
+  apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$work/lists" -o APT::Sandbox::User="$(id -un)")
+  quietly "${apt[@]}" update
+  (cd "$work" && quietly "${apt[@]}" source --download-only onetbb)
+  quietly tar -x -C "$work" --strip-components=1 -f "$work"/onetbb_*.orig.tar.*
+  quietly cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_INSTALL_PREFIX="$target" -DCMAKE_INSTALL_LIBDIR=lib \
+    -DTBB_TEST=OFF -DTBB_STRICT=OFF -DTBB_SANITIZE=thread
+  quietly cmake --build "$work/build" --target install
+  rm -rf "$work"
+}
+
 install_packages
+if ((tsan)); then make_instrumented_tbb; fi
 if ((python_environment)); then make_environment; fi

@@ -17,7 +17,6 @@ constexpr std::size_t kGroup = 16;
 #else
 constexpr std::size_t kGroup = 4;
 #endif
-constexpr std::size_t kRows = kBlockElements / kLanes;
 constexpr std::size_t kRangeBlocks = kRangeElements / kBlockElements;
 
 template <class Stored>

@@ -52,11 +52,11 @@ MatrixState::MatrixState(const MatrixJob& job, const ScfNumbers& numbers)
 }
 
 void MatrixState::add_moments(std::uint64_t piece, const PieceMoments& moments) {
-  {
-    const std::lock_guard lock(mutex_);
-    moments_[piece] = moments;
-    --moments_left_;
-  }
+  const std::lock_guard lock(mutex_);
+  moments_[piece] = moments;
+  --moments_left_;
+  // Under the lock: without it, others may finish the matrix and destroy this state before the
+  // call.
   ready_.notify_all();
 }
 

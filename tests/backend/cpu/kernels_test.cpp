@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -60,7 +61,7 @@ class Shifted {
  public:
   Shifted(DType dtype, const std::vector<std::byte>& elements)
       : shift_(editable_bytes(dtype)), words_((elements.size() + shift_) / 8 + 1) {
-    std::memcpy(data(), elements.data(), elements.size());
+    std::ranges::copy(elements, data());
   }
   std::byte* data() { return static_cast<std::byte*>(static_cast<void*>(words_.data())) + shift_; }
 
