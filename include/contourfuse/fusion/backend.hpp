@@ -15,6 +15,8 @@
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/numeric/moments.hpp"
 #include "contourfuse/numeric/record.hpp"
+#include "contourfuse/numeric/scaling.hpp"
+#include "contourfuse/numeric/scf.hpp"
 
 namespace contourfuse {
 
@@ -35,8 +37,6 @@ class DeltaReader {
   [[nodiscard]] virtual bool stored() const noexcept = 0;
 };
 
-enum class ScfRole : std::uint8_t { kDown, kGate };
-
 /// One matrix to edit.
 struct MatrixJob {
   std::string name{};         ///< of the tensor, for errors and for stochastic rounding
@@ -55,8 +55,6 @@ struct MatrixJob {
   [[nodiscard]] std::uint64_t covered() const noexcept { return covered_rows * covered_cols; }
   [[nodiscard]] bool full_width() const noexcept { return covered_cols == cols; }
 };
-
-enum class AlphaRule : std::uint8_t { kSigmaRatio, kInverseSigma, kPlain };
 
 struct ScfNumbers {
   double alpha = 0;
@@ -92,6 +90,17 @@ struct MatrixResult {
   std::string weight_hash{};  ///< XXH3-128 of the edited tensor, in the output
   std::string delta_hash{};   ///< of the delta's bytes
 };
+
+/// Whether α_dyn of the matrix depends on its moments.
+[[nodiscard]] bool needs_moments(const MatrixJob& matrix, const ScfNumbers& numbers) noexcept;
+/// Throws Error{kBadInput, "no-spread"} unless `scaling` can be used. `delta` is one of the covered
+/// deltas.
+void check_scaling(const MatrixJob& matrix, const Scaling& scaling, float delta);
+/// Throws Error{kBadInput, "non-finite"} with count and first element if there is any.
+void check_finite(const MatrixJob& matrix, const BadElements& bad);
+/// The result of a matrix of one or more elements, without its hashes.
+[[nodiscard]] MatrixResult matrix_result(const MatrixJob& matrix, const ScfNumbers& numbers,
+                                         const Scaling& scaling, const Record& record);
 
 struct ShardResult {
   std::string source_hash{};  ///< XXH3-128 of the base's file

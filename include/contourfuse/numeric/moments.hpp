@@ -45,6 +45,21 @@ CONTOURFUSE_HOST_DEVICE Moments operator+(Moments a, Moments b) {
   return {a.sum + b.sum, a.sum_squares + b.sum_squares};
 }
 
+/// Moments of elements and the extremes of those that are finite.
+struct BlockMoments {
+  Moments moments{};
+  std::uint64_t finite = 0;
+  float smallest = 0;  ///< meaningful where finite > 0
+  float largest = 0;
+};
+CONTOURFUSE_HOST_DEVICE BlockMoments operator+(const BlockMoments& a, const BlockMoments& b) {
+  const Moments moments = a.moments + b.moments;
+  if (a.finite == 0) return {moments, b.finite, b.smallest, b.largest};
+  if (b.finite == 0) return {moments, a.finite, a.smallest, a.largest};
+  return {moments, a.finite + b.finite, b.smallest < a.smallest ? b.smallest : a.smallest,
+          b.largest > a.largest ? b.largest : a.largest};
+}
+
 /// Population standard deviation of `count` elements.
 CONTOURFUSE_HOST_DEVICE double standard_deviation(Moments moments, std::uint64_t count) {
   const auto n = static_cast<double>(count);

@@ -8,16 +8,19 @@
 
 namespace contourfuse {
 
+/// The random words of elements 4·quad … 4·quad + 3, as below.
+CONTOURFUSE_HOST_DEVICE PhiloxBlock rounding_words(std::uint64_t seed, std::uint64_t tensor_hash,
+                                                   std::uint64_t quad) {
+  return philox(seed, {{static_cast<std::uint32_t>(quad), static_cast<std::uint32_t>(quad >> 32),
+                        static_cast<std::uint32_t>(tensor_hash),
+                        static_cast<std::uint32_t>(tensor_hash >> 32)}});
+}
+
 /// The 32 random bits of element `index` (row-major in the whole matrix) of the tensor whose name
 /// hashes to `tensor_hash` (XXH3-64).
 CONTOURFUSE_HOST_DEVICE std::uint32_t rounding_bits(std::uint64_t seed, std::uint64_t tensor_hash,
                                                     std::uint64_t index) {
-  const std::uint64_t quad = index / 4;
-  const PhiloxBlock block = philox(
-      seed,
-      {{static_cast<std::uint32_t>(quad), static_cast<std::uint32_t>(quad >> 32),
-        static_cast<std::uint32_t>(tensor_hash), static_cast<std::uint32_t>(tensor_hash >> 32)}});
-  return block.word[index % 4];
+  return rounding_words(seed, tensor_hash, index / 4).word[index % 4];
 }
 
 /// Narrows finite `value`, rounding its magnitude up with probability equal to the discarded

@@ -8,7 +8,6 @@
 #include <limits>
 #include <type_traits>
 
-#include "contourfuse/fusion/backend.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/rounding.hpp"
 #include "contourfuse/numeric/scf.hpp"
@@ -22,15 +21,6 @@ constexpr std::size_t kRecordVectors = 2;
 constexpr std::size_t kMomentVectors = 4;
 constexpr std::size_t kRows = kBlockElements / kLanes;
 constexpr std::size_t kCacheLine = 64;
-
-template <ScfRole role, class Real>
-CONTOURFUSE_HOST_DEVICE Real contour(Real delta, Real parameter) {
-  if constexpr (role == ScfRole::kDown) {
-    return contour_down(delta, parameter);
-  } else {
-    return contour_gate(delta, parameter);
-  }
-}
 
 /// The random words of elements [first, first + count); room for what the last vector adds.
 struct RandomWords {
@@ -153,16 +143,16 @@ RecordCounts count_block(const typename Weight::Stored* __restrict weight,
   for (std::size_t i = 0; i < kBlockElements; i += kFloats) {
     const Words w = load_words<Weight>(weight + i);
     const Floats d = widen<Delta, Words, Floats>(load_words<Delta>(delta + i));
-    const Masks is_zero = widen<Weight, Words, Floats>(w) == 0.0F;
+    const Floats w_value = widen<Weight, Words, Floats>(w);
     const Floats t = contour<role>(d, scale);
-    const Masks is_moved = (t != 0.0F) & ~is_zero;
-    if constexpr (role == ScfRole::kGate) sum.clamped += (d < -scale) | (d > scale);
+    const Masks is_moved = moves(t, w_value);
+    if constexpr (role == ScfRole::kGate) sum.clamped += is_clamped(d, scale);
     const Masks is_same = w == load_words<Weight>(out + i);
-    sum.zero_weights += is_zero;
+    sum.zero_weights += w_value == 0.0F;
     sum.moved += is_moved;
     sum.changed += ~is_same;
     sum.lost += is_moved & is_same;
-    sum.sign_flips += (t < -1.0F) & ~is_zero;
+    sum.sign_flips += flips_sign(t, w_value);
   }
   return {total(sum.moved),
           total(sum.changed),

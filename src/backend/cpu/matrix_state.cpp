@@ -1,13 +1,10 @@
 // What workers share about one matrix while it is edited.
 #include "matrix_state.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "contourfuse/core/error.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "turnstile.hpp"
 #include "work_list.hpp"
@@ -27,13 +24,6 @@ float widen_element(DType dtype, const std::byte* element) {
 
 bool is_finite_element(DType dtype, const std::byte* element) {
   return std::isfinite(widen_element(dtype, element));
-}
-
-BlockMoments operator+(const BlockMoments& a, const BlockMoments& b) {
-  if (a.finite == 0) return {a.moments + b.moments, b.finite, b.smallest, b.largest};
-  if (b.finite == 0) return {a.moments + b.moments, a.finite, a.smallest, a.largest};
-  return {a.moments + b.moments, a.finite + b.finite, std::min(a.smallest, b.smallest),
-          std::max(a.largest, b.largest)};
 }
 
 PieceMoments operator+(const PieceMoments& a, const PieceMoments& b) {
@@ -85,37 +75,9 @@ bool MatrixState::delta_is_zero(std::uint64_t& bytes_read) const {
 
 void MatrixState::settle_alpha() {
   const PieceMoments all = fold_pairwise(moments_.data(), moments_.size());
-  const BlockMoments& delta = all.delta;
-  const bool no_delta = delta.finite == 0;  // --nonfinite keep leaves all bytes
-  if (delta.finite == job_.covered() && delta.smallest == 0 && delta.largest == 0) {
-    scaling_ = Scaling{0, true};
-    return;
-  }
-  const double sigma_delta = no_delta ? 0 : standard_deviation(delta.moments, delta.finite);
-  double alpha = numbers_.alpha;
-  if (numbers_.alpha_rule == AlphaRule::kSigmaRatio) {
-    const double sigma_weight =
-        all.weight.finite == 0 ? 0 : standard_deviation(all.weight.moments, all.weight.finite);
-    sigma_weight_ = sigma_weight;
-    alpha *= sigma_weight;
-  }
-  sigma_delta_ = sigma_delta;
-  if (no_delta) {
-    scaling_ = Scaling{0, false};
-    return;
-  }
-  alpha /= sigma_delta;
-  const auto rounded = static_cast<float>(alpha);
-  if (delta.smallest == delta.largest || !std::isfinite(rounded)) {
-    throw Error(Failure::kBadInput, "no-spread",
-                delta.smallest == delta.largest
-                    ? fmt::format("all covered deltas are {}: there is no spread to normalize by",
-                                  delta.smallest)
-                    : "the delta's spread is too small to normalize by",
-                {.file = job_.delta_place, .tensor = job_.name},
-                "use --variance-norm none, or another delta");
-  }
-  scaling_ = Scaling{rounded, false};
+  scaling_ = normalized_scaling(all.weight, all.delta, job_.covered(), numbers_.alpha,
+                                numbers_.alpha_rule);
+  check_scaling(job_, *scaling_, all.delta.smallest);
 }
 
 void MatrixState::settle(std::uint64_t& delta_bytes_read) {
@@ -123,10 +85,14 @@ void MatrixState::settle(std::uint64_t& delta_bytes_read) {
     settle_alpha();
     return;
   }
-  const bool zero = job_.covered() > 0 && delta_is_zero(delta_bytes_read);
-  const float parameter =
-      job_.role == ScfRole::kGate ? numbers_.gamma : static_cast<float>(numbers_.alpha);
-  scaling_ = Scaling{parameter, zero};
+  Scaling scaling;
+  if (job_.covered() > 0 && delta_is_zero(delta_bytes_read)) {
+    scaling.state = ScalingState::kZeroDelta;
+  } else {
+    scaling.parameter =
+        job_.role == ScfRole::kGate ? numbers_.gamma : static_cast<float>(numbers_.alpha);
+  }
+  scaling_ = scaling;
 }
 
 void MatrixState::add_record(std::uint64_t piece, const RecordCounts& counts,
@@ -134,19 +100,10 @@ void MatrixState::add_record(std::uint64_t piece, const RecordCounts& counts,
   const std::lock_guard lock(mutex_);
   sums_[piece] = sums;
   counts_ = counts_ + counts;
-  bad_.add(bad);
+  bad_ = bad_ + bad;
   --records_left_;
   ready_.notify_all();
-  if (records_left_ > 0 || bad_.count == 0 || numbers_.keep_nonfinite) return;
-  const std::uint64_t element = editable_bytes(job_.dtype);
-  const std::uint64_t at = job_.offset + bad_.first * element;
-  throw Error(Failure::kBadInput, "non-finite",
-              fmt::format("{} element{} not finite in the weight, the delta or the result; the "
-                          "first is element {} (row {}, column {})",
-                          bad_.count, bad_.count == 1 ? " is" : "s are", bad_.first,
-                          bad_.first / job_.cols, bad_.first % job_.cols),
-              {.file = job_.delta_place, .tensor = job_.name, .bytes = ByteRange{at, at + element}},
-              "--nonfinite keep leaves such elements as they are");
+  if (records_left_ == 0 && !numbers_.keep_nonfinite) check_finite(job_, bad_);
 }
 
 void MatrixState::abandon() {
@@ -163,16 +120,8 @@ MatrixResult MatrixState::result() {
   if (abandoned_) throw Abandoned{};
   // Not with the last record: columns covered in part are edited after it.
   job_.delta->release();
-  MatrixResult result;
-  const bool zero = scaling_ && scaling_->identity;
-  if (!zero) {
-    result.sigma_weight = sigma_weight_;
-    result.sigma_delta = sigma_delta_;
-    if (job_.role == ScfRole::kDown && scaling_) result.alpha_dynamic = scaling_->parameter;
-  }
-  result.delta_is_zero = zero;
-  result.counts = counts_;
-  result.sums = fold_pairwise(sums_.data(), sums_.size());
+  const Record record{counts_, fold_pairwise(sums_.data(), sums_.size()), bad_};
+  MatrixResult result = matrix_result(job_, numbers_, scaling_.value_or(Scaling{}), record);
   result.weight_hash = weight_hash.hex();
   result.delta_hash = delta_hash.hex();
   return result;

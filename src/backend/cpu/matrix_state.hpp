@@ -3,10 +3,8 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <limits>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "contourfuse/backend/cpu/kernels.hpp"
@@ -15,32 +13,11 @@
 
 namespace contourfuse {
 
-/// Elements that are not finite, or whose result is not.
-struct BadElements {
-  std::uint64_t count = 0;
-  std::uint64_t first = std::numeric_limits<std::uint64_t>::max();  ///< row-major in the matrix
-  void add(std::uint64_t index) {
-    ++count;
-    if (index < first) first = index;
-  }
-  void add(const BadElements& other) {
-    count += other.count;
-    if (other.first < first) first = other.first;
-  }
-};
-
 struct PieceMoments {
   BlockMoments weight{};
   BlockMoments delta{};
 };
-BlockMoments operator+(const BlockMoments& a, const BlockMoments& b);
 PieceMoments operator+(const PieceMoments& a, const PieceMoments& b);
-
-/// The scaling of a matrix, once its moments are known.
-struct Scaling {
-  float parameter = 0;    ///< α_dyn or γ
-  bool identity = false;  ///< the delta is zero: bytes stay
-};
 
 class MatrixState {
  public:
@@ -75,8 +52,6 @@ class MatrixState {
   RecordCounts counts_{};
   BadElements bad_{};
   std::optional<Scaling> scaling_{};
-  std::optional<double> sigma_weight_{};
-  std::optional<double> sigma_delta_{};
   bool abandoned_ = false;
 };
 

@@ -37,7 +37,7 @@ PieceEditor::PieceEditor(const Kernels& kernels, const MatrixJob& job, const Scf
       delta_bytes_(editable_bytes(job.delta_dtype)),
       out_(kBlockElements * weight_bytes_ / sizeof(std::uint64_t)) {
   // A zero delta has no element beyond 0, whatever γ.
-  if (scaling.identity) numbers_.parameter = 0;
+  if (scaling.state == ScalingState::kZeroDelta) numbers_.parameter = 0;
 }
 
 void PieceEditor::transform(const std::byte* weight, const std::byte* delta, std::size_t at,
@@ -57,7 +57,7 @@ void PieceEditor::transform(const std::byte* weight, const std::byte* delta, std
       bad_elements_.add(first_index + i);
     }
   }
-  if (scaling_.identity) std::memcpy(out, weight, count * weight_bytes_);
+  if (scaling_.state == ScalingState::kZeroDelta) std::memcpy(out, weight, count * weight_bytes_);
 }
 
 void PieceEditor::edit(std::byte* weight, const std::byte* delta, std::uint64_t count,

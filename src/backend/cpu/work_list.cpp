@@ -7,10 +7,6 @@
 
 namespace contourfuse {
 
-bool needs_moments(const MatrixJob& matrix, const ScfNumbers& numbers) noexcept {
-  return matrix.role == ScfRole::kDown && numbers.alpha_rule != AlphaRule::kPlain;
-}
-
 std::uint64_t piece_count(std::uint64_t elements) noexcept {
   return (elements + kPieceElements - 1) / kPieceElements;
 }

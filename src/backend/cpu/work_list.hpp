@@ -58,8 +58,6 @@ class WorkList {
   bool editing_ = false;  // the section is matrix_, else a copy up to it
 };
 
-/// Passes over a matrix before it is edited.
-[[nodiscard]] bool needs_moments(const MatrixJob& matrix, const ScfNumbers& numbers) noexcept;
 [[nodiscard]] std::uint64_t piece_count(std::uint64_t elements) noexcept;
 
 }  // namespace contourfuse

@@ -20,14 +20,6 @@ struct TransformNumbers {
   std::uint64_t tensor_hash = 0;  ///< XXH3-64 of the tensor's name
 };
 
-/// Moments of one block and the extremes of its finite elements.
-struct BlockMoments {
-  Moments moments{};
-  std::uint64_t finite = 0;
-  float smallest = 0;  ///< meaningful where finite > 0
-  float largest = 0;
-};
-
 /// Pointers are to stored elements, suitably aligned; `count` ≤ kBlockElements.
 struct Kernels {
   /// Writes out[i] = SCF of weight[i]; true if any weight, delta or result is not finite. `out`
