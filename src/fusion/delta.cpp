@@ -38,17 +38,24 @@ class RecipeReader final : public DeltaReader {
       : recipe_(recipe), layer_(layer), role_(role) {}
 
   void read(std::uint64_t first, std::span<std::byte> out) const override {
-    // A layer's tables are made when it is first read: 2 MB a layer would add up over a checkpoint.
-    std::call_once(made_,
-                   [this] { generator_ = std::make_unique<LayerGenerator>(recipe_, layer_); });
     // Buffers of elements are aligned for them (backend.hpp).
     auto* elements = static_cast<std::uint16_t*>(static_cast<void*>(out.data()));
-    generator_->generate(role_, first, {elements, out.size() / sizeof(std::uint16_t)});
+    generator().generate(role_, first, {elements, out.size() / sizeof(std::uint16_t)});
+  }
+  [[nodiscard]] std::optional<DeltaTables> tables() const override {
+    return generator().tables(role_);
   }
   void release() const override { generator_.reset(); }
   [[nodiscard]] bool stored() const noexcept override { return false; }
 
  private:
+  // A layer's tables are made when it is first read: 2 MB a layer would add up over a checkpoint.
+  const LayerGenerator& generator() const {
+    std::call_once(made_,
+                   [this] { generator_ = std::make_unique<LayerGenerator>(recipe_, layer_); });
+    return *generator_;
+  }
+
   const DeltaRecipe& recipe_;
   const RecipeLayer& layer_;
   Role role_;

@@ -18,6 +18,7 @@
 #include "contourfuse/core/shape.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/io/safetensors.hpp"
+#include "contourfuse/model/architecture.hpp"
 #include "synth_models.hpp"
 #include "synth_weights.hpp"
 
@@ -203,6 +204,19 @@ const std::vector<std::string>& synth_models() {
     return all;
   }();
   return names;
+}
+
+ModelSize synth_size(const std::string& like) {
+  ModelSize size;
+  for (const TensorSpec& tensor : synth_tensors(choose_model(like))) {
+    size.checkpoint_bytes += bytes_of(tensor);
+    const auto name = match_mlp_name(tensor.name);
+    if (!name || name->layout != MlpLayout::kDense) continue;
+    const std::uint64_t elements = element_count(tensor.shape).value();
+    if (name->role == Role::kGate) size.gate_elements += elements;
+    if (name->role == Role::kDown) size.down_elements += elements;
+  }
+  return size;
 }
 
 SynthResult synthesize(const SynthSettings& settings, const Execution& execution) {

@@ -280,6 +280,23 @@ std::uint64_t LayerGenerator::cols(Role role) const noexcept {
   return role == Role::kDown ? tables_->intermediate : tables_->hidden;
 }
 
+DeltaTables LayerGenerator::tables(Role role) const noexcept {
+  const bool down = role == Role::kDown;
+  const Tables& t = *tables_;
+  return DeltaTables{.hidden = t.hidden,
+                     .intermediate = t.intermediate,
+                     .cells = t.cells,
+                     .gains = static_cast<std::uint32_t>(t.gains),
+                     .period = t.period,
+                     .sources = static_cast<std::uint32_t>(t.sources.size()),
+                     .gate_table = t.gate_table,
+                     .down_table = t.down_table,
+                     .frames = down ? t.output_frames : t.frames,
+                     .signs = down ? t.output_signs : t.input_signs,
+                     .exponents = role == Role::kUp ? t.up_exponents : t.gate_exponents,
+                     .coefficients = t.coefficients};
+}
+
 CellInfo LayerGenerator::cell(std::uint64_t index) const {
   if (index >= tables_->cells) {
     throw Error(Failure::kBadInput, "unknown-cell",

@@ -3,27 +3,21 @@
 
 #include <cstring>
 
-#include "contourfuse/numeric/float_formats.hpp"
+#include "contourfuse/numeric/delta_element.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
-
-// a mod period for a < 2·period: the wrapped difference is the larger one if a < period.
-inline __attribute__((always_inline)) std::uint32_t wrap(std::uint32_t a, std::uint32_t period) {
-  const std::uint32_t b = a - period;
-  return b < a ? b : a;
-}
 
 void frame_row(const std::uint16_t* __restrict table, std::uint32_t period, std::uint64_t frame,
                std::uint64_t first, std::size_t count, const std::uint16_t* __restrict signs,
                std::uint16_t* __restrict out) {
   constexpr std::size_t kLanes = 32;
   std::uint32_t index[kLanes];
-  auto next = static_cast<std::uint32_t>((2 * first + 1) * frame % period);
+  std::uint32_t next = frame_entry(first, frame, period);
   const auto step = static_cast<std::uint32_t>(2 * frame % period);
   for (std::size_t l = 0; l < kLanes; ++l) {
     index[l] = next;
-    next = wrap(next + step, period);
+    next = next_entry(next, step, period);
   }
   const auto stride = static_cast<std::uint32_t>(kLanes * std::uint64_t{step} % period);
   signs += first;
@@ -34,7 +28,7 @@ void frame_row(const std::uint16_t* __restrict table, std::uint32_t period, std:
     for (std::size_t l = 0; l < kLanes; ++l) {
       out[i + l] = static_cast<std::uint16_t>(value[l] ^ signs[i + l]);
     }
-    for (std::size_t l = 0; l < kLanes; ++l) index[l] = wrap(index[l] + stride, period);
+    for (std::size_t l = 0; l < kLanes; ++l) index[l] = next_entry(index[l], stride, period);
   }
   for (std::size_t l = 0; i + l < count; ++l) {
     out[i + l] = static_cast<std::uint16_t>(table[index[l]] ^ signs[i + l]);
@@ -43,14 +37,7 @@ void frame_row(const std::uint16_t* __restrict table, std::uint32_t period, std:
 
 void scaled_row(const std::uint16_t* __restrict base, std::size_t count, int exponent,
                 bool mirrored, std::uint16_t* __restrict out) {
-  // bf16 has its exponent from bit 7 on; a negative one wraps.
-  const auto add = static_cast<std::uint16_t>(static_cast<unsigned>(exponent) << 7);
-  const auto sign = static_cast<std::uint16_t>(mirrored ? 0x8000U : 0U);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint16_t value = base[i];
-    const auto unless_zero = static_cast<std::uint16_t>((value & 0x7FFFU) == 0 ? 0U : 0xFFFFU);
-    out[i] = static_cast<std::uint16_t>((value + (add & unless_zero)) ^ sign);
-  }
+  for (std::size_t i = 0; i < count; ++i) out[i] = scaled_element(base[i], exponent, mirrored);
 }
 
 void start_indices(const std::uint32_t* __restrict frames, std::size_t cells, std::uint64_t odd,
@@ -70,16 +57,8 @@ void start_indices(const std::uint32_t* __restrict frames, std::size_t cells, st
         static_cast<std::uint32_t>(static_cast<int>(static_cast<int>(product) * inverse));
     const std::uint32_t rest = product - period * quotient;
     const std::uint32_t raised = rest + period;
-    indices[j] = wrap(raised < rest ? raised : rest, period);
+    indices[j] = next_entry(raised < rest ? raised : rest, 0, period);
   }
-}
-
-// The bits of rne to bf16, left in the upper half; the product is finite.
-inline __attribute__((always_inline)) std::uint32_t rounded_pair(float product,
-                                                                 std::uint32_t mirror) {
-  const std::uint32_t bits = bits_of_float(product);
-  const std::uint32_t rounded = bits + 0x7FFFU + ((bits >> 16) & 1U);
-  return ((rounded >> 16) | (rounded & 0xFFFF0000U)) ^ mirror;
 }
 
 // kCells cells from the one at which the pointers stand.
@@ -89,17 +68,17 @@ inline __attribute__((always_inline)) void down_block(
     const std::uint32_t* __restrict steps, const float* __restrict coefficients,
     const std::uint16_t* __restrict signs, std::size_t stride, std::uint16_t* __restrict out) {
   for (std::size_t r = 0; r < kRows; ++r) {
-    const std::uint32_t mirror = signs[r] != 0 ? 0x00008000U : 0x80000000U;
+    const std::uint32_t mirror = pair_mirror(signs[r]);
     float wave[kCells];
     alignas(64) float spread[kCells * kGains];
     for (std::size_t l = 0; l < kCells; ++l) wave[l] = table[indices[l]];
-    for (std::size_t l = 0; l < kCells; ++l) indices[l] = wrap(indices[l] + steps[l], period);
+    for (std::size_t l = 0; l < kCells; ++l) indices[l] = next_entry(indices[l], steps[l], period);
     for (std::size_t l = 0; l < kCells; ++l) {
       for (std::size_t p = 0; p < kGains; ++p) spread[kGains * l + p] = wave[l];
     }
     std::uint16_t* pairs = out + r * stride;
     for (std::size_t i = 0; i < kCells * kGains; ++i) {
-      const std::uint32_t pair = rounded_pair(coefficients[i] * spread[i], mirror);
+      const std::uint32_t pair = mirrored_pair(coefficients[i] * spread[i], mirror);
       std::memcpy(pairs + 2 * i, &pair, sizeof pair);  // rows of odd length begin between two words
     }
   }
@@ -109,14 +88,14 @@ inline __attribute__((always_inline)) void down_block(
 void down_cells(const DownRun& run, std::size_t first, std::uint32_t* __restrict indices,
                 std::uint16_t* __restrict out) {
   for (std::size_t r = 0; r < run.rows; ++r) {
-    const std::uint32_t mirror = run.signs[r] != 0 ? 0x00008000U : 0x80000000U;
+    const std::uint32_t mirror = pair_mirror(run.signs[r]);
     for (std::size_t j = first; j < run.cells; ++j) {
       const float wave = run.table[indices[j]];
-      indices[j] = wrap(indices[j] + run.steps[j], run.period);
+      indices[j] = next_entry(indices[j], run.steps[j], run.period);
       std::uint16_t* pairs = out + r * run.stride + 2 * run.gains * j;
       const float* __restrict k = run.coefficients + run.gains * j;
       for (std::size_t p = 0; p < run.gains; ++p) {
-        const std::uint32_t pair = rounded_pair(k[p] * wave, mirror);
+        const std::uint32_t pair = mirrored_pair(k[p] * wave, mirror);
         std::memcpy(pairs + 2 * p, &pair, sizeof pair);
       }
     }

@@ -23,12 +23,21 @@ MAY_INCLUDE = {
     "backend/cuda": ["fusion/backend.hpp", "io", "numeric", "core"],
 }
 
+# What a layer's tests may include beside that.
+TESTS_MAY_INCLUDE = {
+    "backend/cuda": ["backend/cpu", "neuron"],  # results are compared; deltas are made from recipes
+}
+
+# Folders of cuda/, from where its includes are written.
+CUDA_FOLDERS = ("kernels/", "launch/", "device/", "pipeline/")
+
 # Files that mirror no name, each with its reason.
 NOT_MIRRORED = {
     "src/backend/cpu/kernels.cpp": "compiled once per instruction-set level; its header is private",
     "src/backend/cpu/dispatch.cpp": "chooses among the levels of kernels.cpp",
     "src/neuron/generator_kernels.cpp": "compiled once per instruction-set level",
     "tests/io/attacks_test.cpp": "runs the folder of broken files, tests/io/attacks",
+    "tests/backend/cuda/pipeline/device_failures_test.cpp": "the whole pipeline, whatever fails",
 }
 
 # The one file that may ask which compiler compiles it.
@@ -63,6 +72,8 @@ def included_layer(target):
         target = target[len("contourfuse/"):]
     elif target.count("/") == 0:
         return None
+    elif target.startswith(CUDA_FOLDERS):
+        return "backend/cuda", target
     for layer in MAY_INCLUDE:
         if target.startswith(layer + "/"):
             return layer, target
@@ -85,6 +96,8 @@ def include_findings(path, text):
             continue
         layer, header = named
         allowed = MAY_INCLUDE[own]
+        if path.startswith("tests/"):
+            allowed = allowed + TESTS_MAY_INCLUDE.get(own, [])
         if layer not in allowed and header not in allowed:
             yield (f"{path}: layer {own} may not include {target}; "
                    f"it may include {', '.join(allowed) or 'nothing of ours'}")
@@ -131,6 +144,8 @@ def test_mirror_findings(path, files):
         return
     inside = path[len("tests/"):-len("_test.cpp")]
     homes = [f"include/contourfuse/{inside}.hpp", f"src/{inside}.hpp", f"src/{inside}.cpp"]
+    if layer == "backend/cuda":
+        homes.append(f"cuda/{inside[len(layer) + 1:]}.hpp")
     if not any(home in files for home in homes):
         yield f"{path}: tests nothing of that name in layer {layer}"
 

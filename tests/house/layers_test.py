@@ -40,6 +40,8 @@ PLANTED = [
      "layer io may not include"),
     ("cuda/scf.cu", '// K.\n#include "contourfuse/fusion/plan.hpp"\n',
      "layer backend/cuda may not include"),
+    ("src/io/file.cpp", '// F.\n#include "pipeline/device.hpp"\n', "layer io may not include"),
+    ("tests/backend/cuda/pipeline/other_test.cpp", "// O.\n", "tests nothing of that name"),
     ("src/io/file.cpp", '// F.\n#include "../core/error.hpp"\n', "from the root of"),
     ("src/io/other.cpp", "// O.\n", "has neither"),
     ("tests/io/other_test.cpp", "// O.\n", "tests nothing of that name"),

@@ -9,6 +9,9 @@ namespace {
 
 /// More threads than any machine has processors; beyond it a number is a slip of the finger.
 constexpr std::uint64_t kMaxThreads = 4096;
+/// 1 TB: more than any transfer can use.
+constexpr std::uint64_t kMinPinnedMb = 1;
+constexpr std::uint64_t kMaxPinnedMb = 1'000'000;
 
 std::string examples_text(const std::initializer_list<const char*>& examples) {
   std::string text = "Examples:\n";
@@ -39,7 +42,21 @@ CLI::App* add_command(CLI::App& app, Session& session, const std::string& name,
       ->type_name("DEVICE")
       ->check(device_syntax)
       ->group("Common");
+  command
+      ->add_option("--profile", flags.profile,
+                   "Write a timeline of the stages (Chrome trace events, for Perfetto)")
+      ->type_name("FILE")
+      ->group("Common");
   return command;
+}
+
+void add_pinned_flag(CLI::App& command, Session& session) {
+  add_whole_number(
+      command, "--pinned-mb",
+      [&flags = session.flags](std::uint64_t megabytes) { flags.pinned_mb = megabytes; },
+      "Host memory that CUDA devices may lock for their transfers, in MB (default: 512)",
+      kMinPinnedMb, kMaxPinnedMb)
+      ->group("Common");
 }
 
 }  // namespace contourfuse

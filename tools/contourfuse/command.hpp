@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -16,6 +17,8 @@ struct RunFlags {
   bool quiet = false;
   int threads = 0;  ///< 0: all
   std::string device = "auto";
+  std::uint64_t pinned_mb = 512;  ///< host memory that a CUDA backend may lock, in MB
+  std::string profile{};          ///< file for a trace of stages; empty: none
 };
 
 /// What a parsed subcommand wants to do; returns the exit code. Called after parsing, so that what
@@ -33,6 +36,9 @@ struct Session {
 CLI::App* add_command(CLI::App& app, Session& session, const std::string& name,
                       const std::string& description, std::initializer_list<const char*> examples);
 
+/// --pinned-mb, for the commands that run a backend.
+void add_pinned_flag(CLI::App& command, Session& session);
+
 // One file each; they add themselves to `app` and set `session.action` when chosen.
 void add_neurons_command(CLI::App& app, Session& session);
 void add_generate_command(CLI::App& app, Session& session);
@@ -41,6 +47,7 @@ void add_verify_command(CLI::App& app, Session& session);
 void add_inspect_command(CLI::App& app, Session& session);
 void add_diff_command(CLI::App& app, Session& session);
 void add_synth_command(CLI::App& app, Session& session);
+void add_bench_command(CLI::App& app, Session& session);
 void add_devices_command(CLI::App& app, Session& session);
 /// The two scripts' command lines.
 void add_weights_command(CLI::App& app, Session& session);

@@ -38,6 +38,12 @@ void print_failure(const Error& error) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
+void print_note(std::string_view text) {
+  std::fflush(stdout);
+  const std::string line = "contourfuse: note: " + visible(text) + '\n';
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 nlohmann::ordered_json failure_document(const Error& error) {
   nlohmann::ordered_json document;
   document["kind"] = error.kind();

@@ -22,6 +22,8 @@ void print_list(std::string_view title, std::span<const std::string> lines, std:
 
 /// "contourfuse: error: …" and, if there is one, "hint: …" on standard error.
 void print_failure(const Error& error);
+/// "contourfuse: note: …" on standard error.
+void print_note(std::string_view text);
 /// {"kind","message","file","tensor","offset","hint"}, null where unknown.
 [[nodiscard]] nlohmann::ordered_json failure_document(const Error& error);
 

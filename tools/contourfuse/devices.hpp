@@ -1,6 +1,7 @@
 // Which backends this program can use, and why not the others.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,13 +11,18 @@
 
 namespace contourfuse {
 
+struct RunFlags;
+
 struct Device {
   std::string backend{};
+  std::string name{};  ///< as --device takes it
   std::string description{};
+  std::string compute_capability{};       ///< "9.0"; empty for the CPU
+  std::optional<std::uint64_t> memory{};  ///< bytes of a GPU
   std::optional<std::string> unusable{};  ///< one line that says why
 };
 
-/// Every backend that the program knows.
+/// The CPU, then every CUDA device, or one entry that says why there is none.
 [[nodiscard]] std::vector<Device> find_devices();
 
 /// Empty, or what is wrong with a value of --device.
@@ -25,7 +31,8 @@ struct Device {
 /// Throws Error{kBadInput, "device-unavailable"} for a device that cannot be used.
 void require_device(const std::string& device);
 
-/// The backend that a checked value of --device names; "auto" is the best usable one.
-[[nodiscard]] std::unique_ptr<Backend> make_backend(const std::string& device);
+/// The backend that checked flags name. "auto" is CUDA if a device can be used, and the CPU with a
+/// note on standard error if one should be usable and is not.
+[[nodiscard]] std::unique_ptr<Backend> make_backend(const RunFlags& flags);
 
 }  // namespace contourfuse

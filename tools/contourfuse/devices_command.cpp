@@ -7,32 +7,46 @@
 namespace contourfuse {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
+/// The last usable one's backend: the CPU comes first, and what can be used beside it is faster.
+std::string automatic_backend(const std::vector<Device>& devices) {
+  std::string backend;
+  for (const Device& device : devices) {
+    if (!device.unusable) backend = device.backend;
+  }
+  return backend;
+}
+
+Json device_document(const Device& device) {
+  return {{"backend", device.backend},
+          {"device", device.name},
+          {"description", device.description},
+          {"compute_capability",
+           device.compute_capability.empty() ? Json(nullptr) : Json(device.compute_capability)},
+          {"memory", device.memory ? Json(*device.memory) : Json(nullptr)},
+          {"usable", !device.unusable.has_value()},
+          {"reason", device.unusable ? Json(*device.unusable) : Json(nullptr)}};
+}
+
 int run(const RunFlags& flags) {
   const std::vector<Device> devices = find_devices();
-  const auto automatic = make_backend("auto");
   if (flags.json) {
-    nlohmann::ordered_json document;
+    Json document;
     document["schema"] = "contourfuse.devices/1";
-    document["auto"] = automatic->name();
-    document["devices"] = nlohmann::ordered_json::array();
-    for (const Device& device : devices) {
-      document["devices"].push_back(
-          {{"backend", device.backend},
-           {"description", device.description},
-           {"usable", !device.unusable.has_value()},
-           {"reason", device.unusable ? nlohmann::ordered_json(*device.unusable)
-                                      : nlohmann::ordered_json(nullptr)}});
-    }
+    document["auto"] = automatic_backend(devices);
+    document["devices"] = Json::array();
+    for (const Device& device : devices) document["devices"].push_back(device_document(device));
     print_document(document);
     return 0;
   }
-  Table table({{"backend", Align::kLeft}, {"usable", Align::kLeft}, {"", Align::kLeft}});
+  Table table({{"device", Align::kLeft}, {"usable", Align::kLeft}, {"", Align::kLeft}});
   for (const Device& device : devices) {
-    table.add_row({device.backend, device.unusable ? "no" : "yes",
-                   device.unusable ? *device.unusable : device.description});
+    table.add_row({device.name, device.unusable ? "no" : "yes",
+                   visible(device.unusable ? *device.unusable : device.description)});
   }
   print_text(table.text());
-  print_text("auto uses: " + std::string(automatic->name()) + '\n');
+  print_text("auto uses: " + automatic_backend(devices) + '\n');
   return 0;
 }
 

@@ -20,7 +20,7 @@ int run(const FuseRequest& request, const RunFlags& flags, const Execution& exec
   if (request.dry_run) {
     report.dry_run = true;
   } else {
-    report = run_fuse(plan, *make_backend(flags.device), execution);
+    report = run_fuse(plan, *make_backend(flags), execution);
   }
   if (flags.json) {
     print_document(fuse_document(plan, report));
@@ -136,6 +136,8 @@ void add_fuse_flags(CLI::App& command, Session& session) {
                          "full: on disk before it is called done; none: left to the system "
                          "(default: full)")
       ->group("Files");
+
+  add_pinned_flag(command, session);
 
   command.callback([&session, request] {
     FuseSettings& chosen = request->settings;

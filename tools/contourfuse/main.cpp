@@ -11,6 +11,7 @@
 #include "command.hpp"
 #include "console.hpp"
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/file.hpp"
 #include "devices.hpp"
 #include "interrupts.hpp"
 #include "terminal_progress.hpp"
@@ -67,6 +68,7 @@ int run(int argc, char** argv) {
   add_inspect_command(app, session);
   add_diff_command(app, session);
   add_synth_command(app, session);
+  add_bench_command(app, session);
   add_devices_command(app, session);
   add_weights_command(app, session);
   add_applyweights_command(app, session);
@@ -85,7 +87,10 @@ int run(int argc, char** argv) {
     execution.threads = session.flags.threads;
     execution.cancellation = &cancel_on_signals();
     if (!session.flags.quiet && stderr_is_terminal()) execution.progress = &progress;
+    Trace trace;
+    if (!session.flags.profile.empty()) execution.trace = &trace;
     const int code = session.action(execution);
+    if (execution.trace != nullptr) write_text(session.flags.profile, trace.json(), false);
     finish_output();
     return code;
   } catch (const Error& error) {

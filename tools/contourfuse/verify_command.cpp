@@ -5,6 +5,7 @@
 
 #include "command.hpp"
 #include "console.hpp"
+#include "contourfuse/backend/cpu/cpu_backend.hpp"
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/verify.hpp"
 #include "contourfuse/report/table.hpp"
@@ -66,7 +67,9 @@ void print_verify_report(const VerifySettings& settings, const VerifyReport& rep
 }
 
 int run(const VerifySettings& settings, const RunFlags& flags, const Execution& execution) {
-  const VerifyReport report = verify(settings, *make_backend(flags.device), execution);
+  // Only a second run computes; the rest is reading and hashing.
+  const auto backend = settings.recompute ? make_backend(flags) : make_cpu_backend();
+  const VerifyReport report = verify(settings, *backend, execution);
   if (flags.json) {
     print_document(verify_document(settings, report));
   } else if (!flags.quiet) {
@@ -94,6 +97,8 @@ void add_verify_command(CLI::App& app, Session& session) {
       ->type_name("DELTA");
   command->add_flag("--recompute", settings->recompute,
                     "Compute every edited tensor again; needs --base and --weights");
+
+  add_pinned_flag(*command, session);
 
   command->callback([&session, settings] {
     if (settings->recompute && (!settings->base || !settings->weights)) {

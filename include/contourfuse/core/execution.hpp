@@ -3,6 +3,7 @@
 
 #include "contourfuse/core/cancellation.hpp"
 #include "contourfuse/core/progress.hpp"
+#include "contourfuse/core/trace.hpp"
 
 namespace contourfuse {
 
@@ -10,6 +11,7 @@ struct Execution {
   int threads = 0;                             ///< 0: all processors this process may use
   Progress* progress = nullptr;                ///< not owned; null: silent
   const Cancellation* cancellation = nullptr;  ///< not owned; null: cannot be cancelled
+  Trace* trace = nullptr;                      ///< not owned; null: no stage is recorded
 
   /// `threads`, or the processors of this process's affinity mask.
   [[nodiscard]] int thread_count() const;

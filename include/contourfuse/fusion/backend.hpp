@@ -13,6 +13,7 @@
 #include "contourfuse/core/dtype.hpp"
 #include "contourfuse/core/execution.hpp"
 #include "contourfuse/io/file.hpp"
+#include "contourfuse/numeric/delta_tables.hpp"
 #include "contourfuse/numeric/moments.hpp"
 #include "contourfuse/numeric/record.hpp"
 #include "contourfuse/numeric/scaling.hpp"
@@ -33,6 +34,8 @@ class DeltaReader {
   virtual void read(std::uint64_t first, std::span<std::byte> out) const = 0;
   /// No more reads will come: whatever was made for them may go.
   virtual void release() const {}
+  /// What the elements are made from; valid until release(). Nothing if they are stored.
+  [[nodiscard]] virtual std::optional<DeltaTables> tables() const { return std::nullopt; }
   /// True if reading moves stored bytes, false if the elements are made.
   [[nodiscard]] virtual bool stored() const noexcept = 0;
 };
@@ -88,7 +91,7 @@ struct MatrixResult {
   RecordCounts counts{};
   RecordSums sums{};
   std::string weight_hash{};  ///< XXH3-128 of the edited tensor, in the output
-  std::string delta_hash{};   ///< of the delta's bytes
+  std::string delta_hash{};   ///< of the delta's bytes; empty if they are made
 };
 
 /// Whether α_dyn of the matrix depends on its moments.

@@ -34,6 +34,16 @@ struct SynthResult {
 /// "31b", "26b-a4b", "e4b", "e2b", "12b", "llama".
 [[nodiscard]] const std::vector<std::string>& synth_models();
 
+/// What a published model weighs, all of bf16.
+struct ModelSize {
+  std::uint64_t checkpoint_bytes = 0;
+  std::uint64_t gate_elements = 0;  ///< of dense MLPs, all layers
+  std::uint64_t down_elements = 0;
+};
+
+/// Throws Error{kUsage, "unknown-synth-model"}.
+[[nodiscard]] ModelSize synth_size(const std::string& like);
+
 /// Weights are seeded and the same bits for any thread count: normal, σ 0.02; norms near 1.
 SynthResult synthesize(const SynthSettings& settings, const Execution& execution);
 

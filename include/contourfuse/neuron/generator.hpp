@@ -7,6 +7,7 @@
 
 #include "contourfuse/model/architecture.hpp"
 #include "contourfuse/neuron/recipe.hpp"
+#include "contourfuse/numeric/delta_tables.hpp"
 
 namespace contourfuse {
 
@@ -41,6 +42,8 @@ class LayerGenerator {
   [[nodiscard]] std::uint64_t rows(Role role) const noexcept;
   [[nodiscard]] std::uint64_t cols(Role role) const noexcept;
   [[nodiscard]] CellInfo cell(std::uint64_t index) const;
+  /// What `generate` makes a role's elements from; valid as long as this lives.
+  [[nodiscard]] DeltaTables tables(Role role) const noexcept;
 
  private:
   struct Tables;

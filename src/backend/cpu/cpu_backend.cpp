@@ -15,9 +15,9 @@
 
 #include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/mapped_file.hpp"
+#include "contourfuse/io/turnstile.hpp"
 #include "matrix_state.hpp"
 #include "piece_editor.hpp"
-#include "turnstile.hpp"
 #include "work_list.hpp"
 
 namespace contourfuse {
@@ -158,7 +158,12 @@ class Run {
     }
   }
 
+  [[nodiscard]] TracedStage stage(const char* name, std::uint64_t bytes) const {
+    return {execution_.trace, name, bytes};
+  }
+
   void read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out) {
+    const TracedStage reading = stage("read", out.size());
     const auto& mapping = shards_[shard]->mapping;
     if (mapping) {
       std::copy_n(mapping->bytes().begin() + static_cast<std::ptrdiff_t>(offset), out.size(),
@@ -191,6 +196,7 @@ class Run {
                   std::byte* out) {
     const std::uint64_t bytes = count * editable_bytes(matrix.delta_dtype);
     if (bytes == 0) return;
+    const TracedStage reading = stage(matrix.delta->stored() ? "read" : "generate", bytes);
     matrix.delta->read(first, {out, bytes});
     delta_bytes_ += matrix.delta->stored() ? bytes : 0;
   }
@@ -202,14 +208,19 @@ class Run {
     pass_target(item, bytes, nullptr, {});
   }
 
+  BlockMoments measured(DType dtype, const std::byte* elements, std::uint64_t count) {
+    const TracedStage measuring = stage("moments", count * editable_bytes(dtype));
+    return piece_moments(kernels_, dtype, elements, count);
+  }
+
   void measure(const WorkItem& item, Buffers& buffers) {
     const MatrixJob& matrix = job_.matrices[item.matrix];
     const std::uint64_t count = item.end - item.begin;
     PieceMoments moments;
     read_covered(matrix, item.begin, count, buffers.weight());
-    moments.weight = piece_moments(kernels_, matrix.dtype, buffers.weight(), count);
+    moments.weight = measured(matrix.dtype, buffers.weight(), count);
     read_delta(matrix, item.begin, count, buffers.delta());
-    moments.delta = piece_moments(kernels_, matrix.delta_dtype, buffers.delta(), count);
+    moments.delta = measured(matrix.delta_dtype, buffers.delta(), count);
     state(item.matrix).add_moments(item.piece, moments);
   }
 
@@ -226,6 +237,7 @@ class Run {
     PieceEditor editor(kernels_, matrix, job_.numbers, scaling(item.matrix));
     read_covered(matrix, item.begin, count, buffers.weight());
     read_delta(matrix, item.begin, count, buffers.delta());
+    const TracedStage editing = stage("scale", count * editable_bytes(matrix.dtype));
     const PieceRecord piece =
         editor.edit_and_record(buffers.weight(), buffers.delta(), item.begin, count);
     state(item.matrix).add_record(item.piece, piece.counts, piece.sums, piece.bad);
@@ -245,6 +257,7 @@ class Run {
     if (covered > 0) {
       PieceEditor editor(kernels_, matrix, job_.numbers, scaling(item.matrix));
       read_delta(matrix, delta_first, covered, buffers.delta());
+      const TracedStage editing = stage("scale", covered * bytes);
       if (matrix.full_width()) {
         const PieceRecord piece =
             editor.edit_and_record(window.data(), buffers.delta(), first, covered);
@@ -291,14 +304,18 @@ class Run {
                    std::span<const std::byte> delta) {
     ShardState& shard = *shards_[item.shard];
     File* target = job_.shards[item.shard].target;
-    if (target != nullptr) target->write(item.begin, bytes);
+    if (target != nullptr) {
+      const TracedStage writing = stage("write", bytes.size());
+      target->write(item.begin, bytes);
+    }
     std::uint64_t flush_from = 0;
     std::uint64_t flush_bytes = 0;
+    const bool stored_delta = matrix != nullptr && job_.matrices[item.matrix].delta->stored();
     shard.target_turn.enter(item.ticket, [&] {
       if (shard.edited) shard.target_hash.update(bytes);
       if (matrix != nullptr) {
         matrix->weight_hash.update(bytes);
-        matrix->delta_hash.update(delta);
+        if (stored_delta) matrix->delta_hash.update(delta);
       }
       if (item.end - shard.written_back >= kWritebackBytes) {
         flush_from = shard.written_back;

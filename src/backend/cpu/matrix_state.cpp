@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "contourfuse/io/turnstile.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
-#include "turnstile.hpp"
 #include "work_list.hpp"
 
 namespace contourfuse {
@@ -123,7 +123,7 @@ MatrixResult MatrixState::result() {
   const Record record{counts_, fold_pairwise(sums_.data(), sums_.size()), bad_};
   MatrixResult result = matrix_result(job_, numbers_, scaling_.value_or(Scaling{}), record);
   result.weight_hash = weight_hash.hex();
-  result.delta_hash = delta_hash.hex();
+  if (job_.delta->stored()) result.delta_hash = delta_hash.hex();
   return result;
 }
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <future>
 #include <list>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -188,7 +189,7 @@ class FuseFixture {
     }
     execution.threads = threads;
     Outcome outcome;
-    outcome.results = make_cpu_backend()->run(job, execution);
+    outcome.results = make_backend()->run(job, execution);
     for (std::size_t i = 0; write && i < shards.size(); ++i) {
       outcome.files.push_back(read_bytes(folder.path() / ("target" + std::to_string(i))));
     }
@@ -204,6 +205,7 @@ class FuseFixture {
     return files;
   }
 
+  std::function<std::unique_ptr<Backend>()> make_backend = make_cpu_backend;
   std::vector<std::vector<std::byte>> shards{};
   std::list<MemoryDelta> deltas{};
   FuseJob job{};

@@ -7,7 +7,7 @@
 
 namespace contourfuse {
 
-/// Thrown by waits of a run that another thread has failed; never leaves the backend.
+/// Thrown by waits of a run that another thread has failed; never leaves the run.
 struct Abandoned {};
 
 class Turnstile {

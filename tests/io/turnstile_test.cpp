@@ -1,5 +1,5 @@
 // Pieces pass in the order of their tickets; a failed run wakes everyone.
-#include "backend/cpu/turnstile.hpp"
+#include "contourfuse/io/turnstile.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,62 @@
+// The files of a run: reads, writes, and hashes in the order of each file.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "contourfuse/core/execution.hpp"
+#include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/io/hash.hpp"
+#include "contourfuse/io/mapped_file.hpp"
+#include "contourfuse/io/turnstile.hpp"
+#include "pipeline/stop.hpp"
+
+namespace contourfuse::device {
+
+/// Thread-safe.
+///
+/// Workers wait for each other at the turnstiles only, and cannot lock each other up: a worker
+/// takes sections in the order of the files, feeds them in that order and drains them in that
+/// order. The first window of the run that has not passed yet therefore waits for nothing but its
+/// own worker's buffers and slots, of which no other worker has any; and those are held by windows
+/// before it, which have passed, or by transfers, which end by themselves.
+class ShardFiles final : public WaitingPlace {
+ public:
+  ShardFiles(const FuseJob& job, const Execution& execution, Stop& stop);
+  ~ShardFiles() { stop_.dismiss(*this); }
+
+  void read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out);
+  void read_delta(const MatrixJob& matrix, std::uint64_t first, std::span<std::byte> out);
+  /// Waits for the turn of `ticket`, then hashes what was read.
+  void pass_source(std::size_t shard, std::uint64_t ticket, std::span<const std::byte> bytes);
+  /// Writes, waits for the turn of `ticket`, hashes.
+  void write_target(std::size_t shard, std::uint64_t offset, std::uint64_t ticket,
+                    std::span<const std::byte> bytes);
+  void abandon() override;
+  /// Hashes and byte counts.
+  void add_to(FuseResults& results) const;
+
+ private:
+  struct Shard {
+    std::optional<MappedFile> mapping{};
+    bool edited = false;
+    Turnstile source_turn{};
+    Turnstile target_turn{};
+    Hash128 source_hash{};
+    Hash128 target_hash{};
+    std::uint64_t written_back = 0;  // under target_turn
+  };
+  const FuseJob& job_;
+  const Execution& execution_;
+  Stop& stop_;
+  std::vector<std::unique_ptr<Shard>> shards_{};
+  std::atomic<std::uint64_t> source_bytes_ = 0;
+  std::atomic<std::uint64_t> delta_bytes_ = 0;
+};
+
+}  // namespace contourfuse::device

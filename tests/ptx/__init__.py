@@ -1,0 +1,1 @@
+"""A PTX interpreter: runs what `nvcc -ptx` emitted, bit for bit, and reports misuse of memory."""
