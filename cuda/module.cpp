@@ -6,8 +6,11 @@
 
 #include <algorithm>
 
+#include "device/cublas_multiplier.hpp"
 #include "device/cuda_check.hpp"
 #include "device/cuda_device.hpp"
+#include "device/cuda_grid_algorithms.hpp"
+#include "grid/device_sweep_backend.hpp"
 #include "pipeline/device_backend.hpp"
 
 namespace contourfuse {
@@ -85,7 +88,30 @@ std::unique_ptr<Backend> make_backend(std::span<const int> ordinals, std::uint64
   return make_device_backend(std::move(devices), options);
 }
 
-constexpr CudaModule kModule{CONTOURFUSE_VERSION, find, make_backend};
+device::SweepDevice sweep_device(int ordinal) {
+  auto owned = std::make_unique<device::CudaDevice>(ordinal);
+  device::CudaDevice& device = *owned;
+  device::SweepDevice parts;
+  parts.device = std::make_unique<device::SharedDevice>(std::move(owned));
+  parts.make_algorithms = [&device](device::Device&, device::DevicePool& pool) {
+    return device::make_cuda_grid_algorithms(device, pool);
+  };
+  parts.make_multiplier = [&device](device::Device&) {
+    return device::make_cublas_multiplier(device);
+  };
+  return parts;
+}
+
+std::unique_ptr<SweepBackend> make_sweep_backend(std::span<const int> ordinals,
+                                                 std::uint64_t pinned_bytes) {
+  std::vector<device::SweepDevice> devices;
+  for (const int ordinal : ordinals) devices.push_back(sweep_device(ordinal));
+  DeviceSweepOptions options;
+  options.pinned_bytes = pinned_bytes;
+  return make_device_sweep_backend(std::move(devices), options);
+}
+
+constexpr CudaModule kModule{CONTOURFUSE_VERSION, find, make_backend, make_sweep_backend};
 
 }  // namespace
 }  // namespace contourfuse

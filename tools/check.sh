@@ -2,7 +2,8 @@
 # Installs what is missing, builds, and runs the tests: those that take minutes at most, or all.
 #
 # Usage: tools/check.sh [--all]
-#   --all  also the formatting, clang-tidy, the sanitizers, and the tests with label hf and slow
+#   --all  also the formatting, clang-tidy, the sanitizers, and the tests with label hf, browser,
+#          slurm and slow
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -45,7 +46,7 @@ run_tests() {
 }
 
 if ((all)); then
-  step "set up" tools/setup.sh --hf --tsan || exit 1
+  step "set up" tools/setup.sh --hf --browser --slurm --tsan || exit 1
   step "format" tools/format.sh --check || true
   step "build release" build release || exit 1
   step "clang-tidy" tools/tidy.sh || true
@@ -62,7 +63,7 @@ if ((all)); then
 else
   step "set up" tools/setup.sh || exit 1
   step "build release" build release || exit 1
-  step "tests" run_tests release -LE '^(hf|slow)$' || true
+  step "tests" run_tests release -LE '^(hf|browser|slurm|slow)$' || true
 fi
 
 if ((${#failed[@]})); then

@@ -2,17 +2,21 @@
 # Installs what is missing to build and test: Debian packages, and a Python environment for the
 # end-to-end tests in build/venv. Says nothing and takes under a second when all is there.
 #
-# Usage: tools/setup.sh [--hf] [--tsan] [--no-python]
+# Usage: tools/setup.sh [--hf] [--browser] [--slurm] [--tsan] [--no-python]
 #   --hf         also torch and transformers, 2.4 GB, for the tests with label hf
+#   --browser    also Chromium and Selenium, 400 MB, for the tests with label browser
+#   --slurm      also Slurm and munge, 13 MB, for the tests with label slurm
 #   --tsan       also a oneTBB that ThreadSanitizer sees through, in build/tbb-tsan, for preset tsan
 #   --no-python  no Python environment
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-hf=0 tsan=0 python_environment=1
+hf=0 browser=0 slurm=0 tsan=0 python_environment=1
 for argument in "$@"; do
   case $argument in
     --hf) hf=1 ;;
+    --browser) browser=1 ;;
+    --slurm) slurm=1 ;;
     --tsan) tsan=1 ;;
     --no-python) python_environment=0 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
@@ -26,6 +30,8 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev libjs-vega
   clang-format clang-tidy python3 python3-venv
 )
+if ((browser)); then packages+=(chromium chromium-driver); fi
+if ((slurm)); then packages+=(slurm-wlm munge); fi
 
 mkdir -p build
 log=$PWD/build/setup.log
@@ -78,6 +84,14 @@ make_environment() {
     [[ -x $venv/bin/python ]] || quietly "$(find_python)" -m venv $venv
     quietly $venv/bin/python -m pip install -q --disable-pip-version-check -r tools/requirements.txt
     echo "$wanted" >$venv/.requirements
+  fi
+
+  wanted=$(stamp tools/requirements-browser.txt)
+  if ((browser)) && [[ $(cat $venv/.requirements-browser 2>/dev/null) != "$wanted" ]]; then
+    echo "setup: adding Selenium"
+    quietly $venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+      -r tools/requirements-browser.txt
+    echo "$wanted" >$venv/.requirements-browser
   fi
 
   ((hf)) || return 0

@@ -38,12 +38,14 @@ class CudaDevice final : public Device {
   void begin_stage(std::string_view name) noexcept override;
   void end_stage() noexcept override;
 
- private:
-  /// What a calling thread has current is its own; every call sets it.
+  /// Makes this the calling thread's device. What a thread has current is its own; every call does
+  /// this.
   void enter() const;
   [[nodiscard]] cudaStream_t handle(Stream stream) const {
     return streams_[static_cast<std::size_t>(stream)].get();
   }
+
+ private:
   [[nodiscard]] cudaEvent_t handle(Event event) const;
 
   int ordinal_;

@@ -38,7 +38,7 @@ class Run {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                     static_cast<std::size_t>(execution_.thread_count()));
     std::uint64_t total = 0;
-    for (const ShardJob& shard : job_.shards) total += shard.bytes;
+    for (const ShardJob& shard : job_.shards) total += shard.bytes - shard.begin;
     execution_.begin("fuse", total);
     {
       std::vector<std::jthread> threads;

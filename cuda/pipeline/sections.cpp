@@ -12,6 +12,11 @@ bool is_empty(const MatrixJob& matrix) { return matrix.rows == 0 || matrix.cols 
 
 }  // namespace
 
+SectionQueue::SectionQueue(const FuseJob& job, std::uint64_t slot_bytes)
+    : job_(job), slot_bytes_(slot_bytes) {
+  if (!job.shards.empty()) offset_ = job.shards.front().begin;
+}
+
 bool SectionQueue::skip_what_is_done() {
   while (shard_ < job_.shards.size()) {
     const bool more = matrix_ < job_.matrices.size() && job_.matrices[matrix_].shard == shard_;
@@ -21,7 +26,7 @@ bool SectionQueue::skip_what_is_done() {
       return true;
     } else {
       ++shard_;
-      offset_ = 0;
+      offset_ = shard_ < job_.shards.size() ? job_.shards[shard_].begin : 0;
       ticket_ = 0;
     }
   }

@@ -26,7 +26,7 @@ inline constexpr std::uint64_t kPlainSlots = 4;
 /// Thread-safe.
 class SectionQueue {
  public:
-  SectionQueue(const FuseJob& job, std::uint64_t slot_bytes) : job_(job), slot_bytes_(slot_bytes) {}
+  SectionQueue(const FuseJob& job, std::uint64_t slot_bytes);
   /// For a worker whose tiles are of `tile_elements`.
   [[nodiscard]] std::optional<Section> next(std::uint64_t tile_elements);
 

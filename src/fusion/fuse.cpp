@@ -9,6 +9,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/manifest.hpp"
+#include "contourfuse/fusion/matrix_job.hpp"
 #include "contourfuse/fusion/model_card.hpp"
 #include "contourfuse/io/hash.hpp"
 
@@ -27,27 +28,6 @@ struct OwnedJob {
   std::vector<std::unique_ptr<DeltaReader>> deltas{};
 };
 
-ScfNumbers numbers_of(const FuseParameters& parameters) {
-  ScfNumbers numbers;
-  numbers.alpha = parameters.alpha;
-  numbers.gamma = static_cast<float>(parameters.gamma_cap);
-  switch (parameters.variance_norm) {
-    case VarianceNorm::kMatch:
-      numbers.alpha_rule = AlphaRule::kSigmaRatio;
-      break;
-    case VarianceNorm::kUnit:
-      numbers.alpha_rule = AlphaRule::kInverseSigma;
-      break;
-    case VarianceNorm::kNone:
-      numbers.alpha_rule = AlphaRule::kPlain;
-      break;
-  }
-  numbers.stochastic = parameters.rounding == Rounding::kStochastic;
-  numbers.rounding_seed = parameters.rounding_seed;
-  numbers.keep_nonfinite = parameters.nonfinite == NonFinite::kKeep;
-  return numbers;
-}
-
 OwnedJob make_job(const FusePlan& plan) {
   OwnedJob owned;
   owned.sources.reserve(plan.base.shards.size());
@@ -60,21 +40,9 @@ OwnedJob make_job(const FusePlan& plan) {
   }
   for (const PlannedMatrix& matrix : plan.matrices) {
     owned.deltas.push_back(plan.delta.reader(*plan.base.find_layer(matrix.layer), matrix.role));
-    owned.job.matrices.push_back(
-        {.name = matrix.view.tensor,
-         .delta_place = matrix.delta_place,
-         .role = matrix.role == Role::kDown ? ScfRole::kDown : ScfRole::kGate,
-         .shard = matrix.shard,
-         .offset = matrix.view.file_offset,
-         .rows = matrix.view.rows,
-         .cols = matrix.view.cols,
-         .covered_rows = matrix.covered_shape[0],
-         .covered_cols = matrix.covered_shape[1],
-         .dtype = matrix.view.dtype,
-         .delta_dtype = matrix.delta_dtype,
-         .delta = owned.deltas.back().get()});
+    owned.job.matrices.push_back(matrix_job(matrix, owned.deltas.back().get()));
   }
-  owned.job.numbers = numbers_of(plan.settings.parameters);
+  owned.job.numbers = scf_numbers(plan.settings.parameters);
   owned.job.map_sources = plan.settings.read_method == ReadMethod::kMmap;
   owned.job.durable = plan.settings.durability == Durability::kFull;
   return owned;

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -170,6 +171,27 @@ void PartialFolder::publish() {
                             removal.message()),
                 place_of(partial_), "remove this folder by hand");
   }
+}
+
+bool publish_new_file(const fs::path& path, std::string_view text) {
+  fs::path fresh = path;
+  fresh += ".tmp-" + unique_suffix();
+  const auto remove = [&fresh] { static_cast<void>(::unlink(fresh.c_str())); };
+  bool published = false;
+  try {
+    File file = File::create(fresh);
+    file.write(0, std::as_bytes(std::span(text)));
+    file.sync();
+    published = ::link(fresh.c_str(), path.c_str()) == 0;
+    if (!published && errno != EEXIST) throw_path_error(errno, "publish the file", path);
+  } catch (...) {
+    remove();
+    throw;
+  }
+  remove();
+  const fs::path parent = path.parent_path();
+  if (published) sync_folder(parent.empty() ? "." : parent);
+  return published;
 }
 
 void refuse_overlap(const fs::path& output, const fs::path& input) {

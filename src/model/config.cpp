@@ -84,6 +84,15 @@ std::optional<std::uint64_t> read_pattern(const nlohmann::json& object, const st
   return std::nullopt;
 }
 
+std::optional<double> optional_epsilon(const nlohmann::json& object, const std::string& file) {
+  const nlohmann::json* value = value_at(object, "rms_norm_eps");
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number() || !(value->get<double>() >= 0)) {
+    refuse_field("rms_norm_eps", "must be a number, 0 or more", file);
+  }
+  return value->get<double>();
+}
+
 bool read_has_experts(const nlohmann::json& object, const std::string& file) {
   for (const std::string_view key : {"num_experts", "num_local_experts", "n_routed_experts"}) {
     if (optional_whole_number(object, key, 0, kMaxSize, file).value_or(0) > 0) return true;
@@ -140,6 +149,7 @@ ModelConfig parse_config(std::string_view text, const std::string& file) {
   config.layers = optional_whole_number(fields, "num_hidden_layers", 1, kMaxSize, file);
   config.hidden_size = optional_whole_number(fields, "hidden_size", 1, kMaxSize, file);
   config.intermediate_size = optional_whole_number(fields, "intermediate_size", 1, kMaxSize, file);
+  config.rms_norm_eps = optional_epsilon(fields, file);
   config.kv_shared_layers =
       optional_whole_number(fields, "num_kv_shared_layers", 0, kMaxSize, file).value_or(0);
   config.double_wide_mlp = optional_bool(fields, "use_double_wide_mlp", file);

@@ -6,19 +6,35 @@
 #include <string>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/core/instruction_level.hpp"
+#include "neuron/activation_kernels.hpp"
 
 namespace contourfuse {
+
+namespace kernels_baseline {
+extern const ActivationKernels kActivationKernels;
+}
+#if defined(CONTOURFUSE_X86_LEVELS)
+namespace kernels_v3 {
+extern const ActivationKernels kActivationKernels;
+}
+namespace kernels_v4 {
+extern const ActivationKernels kActivationKernels;
+}
+#endif
+
+const ActivationKernels& activation_kernels() noexcept {
+#if defined(CONTOURFUSE_X86_LEVELS)
+  const InstructionLevel level = processor_level();
+  if (level >= InstructionLevel::kX86V4) return kernels_v4::kActivationKernels;
+  if (level >= InstructionLevel::kX86V3) return kernels_v3::kActivationKernels;
+#endif
+  return kernels_baseline::kActivationKernels;
+}
+
 namespace {
 
-constexpr double kGeluTanhCubic = 0.044715;
-// √(2/π)
-const double kGeluTanhScale = std::sqrt(2.0 / std::numbers::pi);
-
 double logistic(double x) noexcept { return 1.0 / (1.0 + std::exp(-x)); }
-
-double gelu_tanh_argument(double x) noexcept {
-  return kGeluTanhScale * (x + kGeluTanhCubic * x * x * x);
-}
 
 double normal_cdf(double x) noexcept { return 0.5 * (1.0 + std::erf(x / std::numbers::sqrt2)); }
 
@@ -61,6 +77,11 @@ double activate(Activation activation, double x) noexcept {
       break;
   }
   return x * logistic(x);
+}
+
+void activate(Activation activation, std::span<double> values) noexcept {
+  static const ActivationKernels& kernels = activation_kernels();
+  kernels.activate(activation, values.data(), values.size());
 }
 
 double activate_derivative(Activation activation, double x) noexcept {

@@ -12,9 +12,9 @@
 #include "bank_rules.hpp"
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/json.hpp"
+#include "contourfuse/io/json_fields.hpp"
 #include "contourfuse/neuron/families.hpp"
 #include "contourfuse/neuron/fit.hpp"
-#include "json_fields.hpp"
 
 namespace contourfuse {
 namespace {

@@ -13,7 +13,7 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/io/json.hpp"
-#include "json_fields.hpp"
+#include "contourfuse/io/json_fields.hpp"
 #include "recipe_rules.hpp"
 
 namespace contourfuse {

@@ -33,11 +33,15 @@ def _run(arguments):
                           text=True, env=environment).stdout
 
 
+OURS = re.compile(r"(?:void )?contourfuse::device::")
+
+
 def demangled(names):
-    """Short readable names: `scf_kernel<Bf16, F32, gate, stochastic>`."""
+    """Short readable names: `scf_kernel<Bf16, F32, gate, stochastic>`. Of our own kernels alone: those
+    that Thrust makes are not here."""
     text = subprocess.run(["c++filt"], input="\n".join(names), check=True, capture_output=True,
                           text=True).stdout
-    return dict(zip(names, map(_short, text.splitlines())))
+    return {name: _short(line) for name, line in zip(names, text.splitlines()) if OURS.match(line)}
 
 
 def _short(name):
@@ -61,7 +65,7 @@ def resource_usage(library):
             found[architecture, function] = {key: int(value) for key, value in USAGE.findall(line)}
             function = None
     names = demangled(sorted({name for _, name in found}))
-    return {(arch, names[name]): usage for (arch, name), usage in found.items()}
+    return {(arch, names[name]): usage for (arch, name), usage in found.items() if name in names}
 
 
 def instructions(library, architecture):
@@ -73,4 +77,4 @@ def instructions(library, architecture):
         elif function is not None and (match := INSTRUCTION.match(line)):
             function.append(match[1])
     names = demangled(sorted(found))
-    return {names[name]: code for name, code in found.items()}
+    return {names[name]: code for name, code in found.items() if name in names}

@@ -19,8 +19,12 @@ MAY_INCLUDE = {
     "fusion": ["neuron", "model", "io", "numeric", "core"],
     "sweep": ["fusion", "neuron", "model", "io", "numeric", "core"],
     "report": ["core"],
-    "backend/cpu": ["fusion/backend.hpp", "io", "numeric", "core"],
-    "backend/cuda": ["fusion/backend.hpp", "io", "numeric", "core"],
+    "backend/cpu": ["fusion/backend.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
+                    "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
+                    "io", "numeric", "core"],
+    "backend/cuda": ["fusion/backend.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
+                     "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
+                     "io", "numeric", "core"],
 }
 
 # What a layer's tests may include beside that.
@@ -29,11 +33,13 @@ TESTS_MAY_INCLUDE = {
 }
 
 # Folders of cuda/, from where its includes are written.
-CUDA_FOLDERS = ("kernels/", "launch/", "device/", "pipeline/")
+CUDA_FOLDERS = ("kernels/", "launch/", "device/", "pipeline/", "grid/")
 
 # Files that mirror no name, each with its reason.
 NOT_MIRRORED = {
     "src/backend/cpu/kernels.cpp": "compiled once per instruction-set level; its header is private",
+    "src/backend/cpu/bf16_grid_kernels.cpp":
+        "compiled once per instruction-set level; its table is in grid_kernels.hpp",
     "src/backend/cpu/dispatch.cpp": "chooses among the levels of kernels.cpp",
     "src/neuron/generator_kernels.cpp": "compiled once per instruction-set level",
     "tests/io/attacks_test.cpp": "runs the folder of broken files, tests/io/attacks",

@@ -197,6 +197,44 @@ TEST(PublishTarget, IsCheckedWithoutBeingMade) {
             "output-exists");
 }
 
+TEST(PublishFile, IsThereWholeOnceAndNotReplaced) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "part.json";
+  EXPECT_TRUE(publish_new_file(path, "first"));
+  EXPECT_FALSE(publish_new_file(path, "second"));
+  EXPECT_EQ(read_text(path, 100), "first");
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"part.json"});
+}
+
+TEST(PublishFile, OfManyThreadsExactlyOneWins) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "part.json";
+  std::atomic<int> published = 0;
+  std::string winner(1, '?');
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&, i] {
+        const std::string text(1, static_cast<char>('a' + i));
+        if (!publish_new_file(path, text)) return;
+        ++published;
+        winner = text;
+      });
+    }
+  }
+  EXPECT_EQ(published, 1);
+  EXPECT_EQ(read_text(path, 100), winner);
+  EXPECT_EQ(names_in(folder.path()).size(), 1U);
+}
+
+TEST(PublishFile, NeedsItsFolder) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(caught_error([&] {
+              static_cast<void>(publish_new_file(folder / "none" / "part.json", "text"));
+            }).failure(),
+            Failure::kBadInput);
+}
+
 TEST(PublishOverlap, IsRefusedWhicheverLiesInTheOther) {
   const TemporaryFolder folder;
   fs::create_directories(folder / "a" / "model" / "sub");

@@ -31,6 +31,13 @@ TEST(Config, ReadsNestedTextConfig) {
   EXPECT_FALSE(config.has_experts);
 }
 
+TEST(Config, ReadsTheNormsEpsilon) {
+  EXPECT_EQ(parse(R"({"text_config":{"rms_norm_eps":1e-5}})").rms_norm_eps, 1e-5);
+  EXPECT_FALSE(parse(R"({"rms_norm_eps":null})").rms_norm_eps.has_value());
+  EXPECT_EQ(error_kind([] { static_cast<void>(parse(R"({"rms_norm_eps":-1})")); }), "json-field");
+  EXPECT_EQ(error_kind([] { static_cast<void>(parse(R"({"rms_norm_eps":"x"})")); }), "json-field");
+}
+
 TEST(Config, ReadsFlatConfigAndTreatsNullAsMissing) {
   const ModelConfig config =
       parse(R"({"model_type":"llama","text_config":null,"hidden_act":"silu","hidden_size":null})");

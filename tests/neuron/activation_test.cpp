@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 #include "contourfuse/core/error.hpp"
 
@@ -35,6 +36,21 @@ TEST(Activation, ValuesAreKnownOnes) {
   EXPECT_NEAR(activate(Activation::kGelu, -2), -0.0455002638963584, 1e-15);
   EXPECT_NEAR(activate(Activation::kGeluTanh, 1), 0.8411919906082768, 1e-15);
   for (const Activation a : kAll) EXPECT_EQ(activate(a, 0), 0);
+}
+
+// Long enough for vectors and for what is left over after them.
+TEST(Activation, ManyAtOnceAreAsEachAlone) {
+  std::vector<double> x;
+  for (int i = -101; i < 100; ++i) x.push_back(0.113 * i);
+  for (const double far : {-1e30, -800.0, 800.0, 1e30}) x.push_back(far);
+  for (const Activation a : kAll) {
+    std::vector<double> values = x;
+    activate(a, values);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      // A few units of the last place of the larger of 1 and tanh or erf, times x.
+      EXPECT_NEAR(values[i], activate(a, x[i]), 1e-15 * std::abs(x[i])) << to_string(a) << x[i];
+    }
+  }
 }
 
 TEST(Activation, DerivativesAreSlopes) {

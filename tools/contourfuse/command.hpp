@@ -46,6 +46,7 @@ void add_fuse_command(CLI::App& app, Session& session);
 void add_verify_command(CLI::App& app, Session& session);
 void add_inspect_command(CLI::App& app, Session& session);
 void add_diff_command(CLI::App& app, Session& session);
+void add_sweep_command(CLI::App& app, Session& session);
 void add_synth_command(CLI::App& app, Session& session);
 void add_bench_command(CLI::App& app, Session& session);
 void add_devices_command(CLI::App& app, Session& session);

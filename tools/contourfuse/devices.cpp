@@ -6,12 +6,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "automatic_backend.hpp"
 #include "command.hpp"
 #include "console.hpp"
 #include "contourfuse/backend/cpu/cpu_backend.hpp"
+#include "contourfuse/backend/cpu/cpu_sweep_backend.hpp"
 #include "contourfuse/backend/cuda/loader.hpp"
 #include "contourfuse/core/error.hpp"
 
@@ -76,22 +80,29 @@ std::vector<int> select_devices(const std::string& device, const CudaSearch& fou
   return ordinals;
 }
 
-std::unique_ptr<Backend> make_best_backend(const RunFlags& flags) {
-  const auto tell = [quiet = flags.quiet](const std::string& why) {
+using Tell = std::function<void(const std::string&)>;
+
+/// What --device asks for: made on devices, or on the CPU, which "auto" falls back to.
+template <class Made>
+std::unique_ptr<Made> make_for(
+    const RunFlags& flags, std::unique_ptr<Made> (*on_cpu)(),
+    const std::function<std::unique_ptr<Made>(std::span<const int>, const Tell&)>& on_devices) {
+  if (flags.device == "cpu") return on_cpu();
+  const CudaSearch found = find_cuda_devices();
+  const Tell tell = [quiet = flags.quiet](const std::string& why) {
     if (!quiet) print_note("the CPU is used: " + why);
   };
-  const CudaSearch found = find_cuda_devices();
+  if (flags.device != "auto") return on_devices(select_devices(flags.device, found), tell);
   if (found.unusable.empty()) {
     try {
-      return make_automatic_backend(
-          make_cuda_backend(select_devices("cuda", found), flags.pinned_mb * kMegabyte), tell);
+      return on_devices(select_devices("cuda", found), tell);
     } catch (const Error& error) {
       tell(error.message());
     }
   } else if (!found.absent) {  // where there is no GPU nobody misses it
     tell(found.unusable);
   }
-  return make_cpu_backend();
+  return on_cpu();
 }
 
 Device cuda_device(const CudaDeviceFacts& facts) {
@@ -158,10 +169,19 @@ void require_device(const std::string& device) {
 }
 
 std::unique_ptr<Backend> make_backend(const RunFlags& flags) {
-  if (flags.device == "cpu") return make_cpu_backend();
-  if (flags.device == "auto") return make_best_backend(flags);
-  return make_cuda_backend(select_devices(flags.device, find_cuda_devices()),
-                           flags.pinned_mb * kMegabyte);
+  return make_for<Backend>(
+      flags, make_cpu_backend, [&flags](std::span<const int> ordinals, const Tell& tell) {
+        auto backend = make_cuda_backend(ordinals, flags.pinned_mb * kMegabyte);
+        return flags.device == "auto" ? make_automatic_backend(std::move(backend), tell)
+                                      : std::move(backend);
+      });
+}
+
+std::unique_ptr<SweepBackend> make_sweep_backend(const RunFlags& flags) {
+  return make_for<SweepBackend>(
+      flags, make_cpu_sweep_backend, [&flags](std::span<const int> ordinals, const Tell&) {
+        return make_cuda_sweep_backend(ordinals, flags.pinned_mb * kMegabyte);
+      });
 }
 
 }  // namespace contourfuse

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/sweep/backend.hpp"
 
 namespace contourfuse {
 
@@ -34,5 +35,7 @@ void require_device(const std::string& device);
 /// The backend that checked flags name. "auto" is CUDA if a device can be used, and the CPU with a
 /// note on standard error if one should be usable and is not.
 [[nodiscard]] std::unique_ptr<Backend> make_backend(const RunFlags& flags);
+/// Likewise for a sweep.
+[[nodiscard]] std::unique_ptr<SweepBackend> make_sweep_backend(const RunFlags& flags);
 
 }  // namespace contourfuse

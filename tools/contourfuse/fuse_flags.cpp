@@ -32,37 +32,6 @@ int run(const FuseRequest& request, const RunFlags& flags, const Execution& exec
 
 }  // namespace
 
-std::vector<std::string> equivalent_command(const FuseSettings& settings) {
-  const FuseParameters& parameters = settings.parameters;
-  const FuseParameters defaults;
-  std::vector<std::string> words{"contourfuse", "fuse", "--model", settings.model};
-  const auto add = [&words](std::string flag, std::string value) {
-    words.push_back(std::move(flag));
-    words.push_back(std::move(value));
-  };
-  if (!settings.revision.empty()) add("--revision", settings.revision);
-  add("--weights", settings.weights.string());
-  add("--alpha", fmt::format("{}", parameters.alpha));
-  add("--gamma-cap", fmt::format("{}", parameters.gamma_cap));
-  if (!settings.layers.empty()) {
-    words.emplace_back("--layers");
-    words.insert(words.end(), settings.layers.begin(), settings.layers.end());
-  }
-  if (parameters.variance_norm != defaults.variance_norm) {
-    add("--variance-norm", std::string(to_string(parameters.variance_norm)));
-  }
-  if (parameters.rounding != defaults.rounding) {
-    add("--rounding", std::string(to_string(parameters.rounding)));
-    add("--rounding-seed", std::to_string(parameters.rounding_seed));
-  }
-  if (parameters.nonfinite != defaults.nonfinite) {
-    add("--nonfinite", std::string(to_string(parameters.nonfinite)));
-  }
-  if (parameters.require_full_coverage) words.emplace_back("--require-full-coverage");
-  if (!settings.model_card) words.emplace_back("--no-model-card");
-  return words;
-}
-
 void add_fuse_flags(CLI::App& command, Session& session) {
   const auto request = std::make_shared<FuseRequest>();
   FuseSettings& settings = request->settings;
@@ -142,7 +111,7 @@ void add_fuse_flags(CLI::App& command, Session& session) {
   command.callback([&session, request] {
     FuseSettings& chosen = request->settings;
     if (chosen.output.empty() && !request->dry_run) throw CLI::RequiredError("--output");
-    chosen.command = equivalent_command(chosen);
+    chosen.command = fuse_command(chosen);
     session.action = [&session, request](const Execution& execution) {
       return run(*request, session.flags, execution);
     };

@@ -17,8 +17,4 @@ struct FuseRequest {
 /// Adds every flag of a fuse to `command`; choosing it runs the fuse.
 void add_fuse_flags(CLI::App& command, Session& session);
 
-/// The settings as a command line that gives the same output: what the manifest records. Equal
-/// settings give equal words, however they were typed; where and how fast it ran is left out.
-[[nodiscard]] std::vector<std::string> equivalent_command(const FuseSettings& settings);
-
 }  // namespace contourfuse

@@ -26,6 +26,7 @@ const Cancellation& cancel_on_signals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGUSR1, &action, nullptr);  // what a scheduler sends before the time is up
   struct sigaction hangup = {};
   sigaction(SIGHUP, nullptr, &hangup);
   if (hangup.sa_handler != SIG_IGN) {  // NOLINT(cppcoreguidelines-pro-type-union-access)

@@ -67,6 +67,7 @@ int run(int argc, char** argv) {
   add_verify_command(app, session);
   add_inspect_command(app, session);
   add_diff_command(app, session);
+  add_sweep_command(app, session);
   add_synth_command(app, session);
   add_bench_command(app, session);
   add_devices_command(app, session);

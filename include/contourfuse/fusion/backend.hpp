@@ -68,11 +68,12 @@ struct ScfNumbers {
   bool keep_nonfinite = false;
 };
 
-/// One file to copy with its matrices edited on the way.
+/// One file to copy with its matrices edited on the way: bytes [begin, bytes).
 struct ShardJob {
   const File* source = nullptr;  ///< not owned
   File* target = nullptr;        ///< not owned; null: compute and hash, write nothing
   std::uint64_t bytes = 0;
+  std::uint64_t begin = 0;  ///< above 0 only without a target: hashes are of what was read
 };
 
 struct FuseJob {

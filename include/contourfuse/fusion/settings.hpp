@@ -46,4 +46,8 @@ struct FuseSettings {
   std::vector<std::string> command{};  ///< words for the manifest; without output and threads
 };
 
+/// The settings as a command line that gives the same output: what the manifest records. Equal
+/// settings give equal words, however they were typed; where and how fast it ran is left out.
+[[nodiscard]] std::vector<std::string> fuse_command(const FuseSettings& settings);
+
 }  // namespace contourfuse

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 namespace contourfuse {
 
@@ -39,6 +40,10 @@ class PartialFolder {
   Durability durability_;
   bool published_ = false;
 };
+
+/// Publishes a file of that name, whole and durable, unless there is one already: then nothing is
+/// touched and the answer is false.
+[[nodiscard]] bool publish_new_file(const std::filesystem::path& path, std::string_view text);
 
 /// Refuses (Error{kBadInput, "output-overlaps-input"}) an output equal to, inside of, or containing
 /// `input`, links resolved.

@@ -20,6 +20,7 @@ struct ModelConfig {
   std::optional<std::uint64_t> layers{};
   std::optional<std::uint64_t> hidden_size{};
   std::optional<std::uint64_t> intermediate_size{};
+  std::optional<double> rms_norm_eps{};
   std::uint64_t kv_shared_layers = 0;    ///< `num_kv_shared_layers`
   bool double_wide_mlp = false;          ///< `use_double_wide_mlp`
   bool has_experts = false;              ///< any expert count above 0

@@ -1,6 +1,7 @@
 // The activations of gated MLPs, in f64.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,8 @@ enum class Activation { kGeluTanh, kGelu, kSilu };
 [[nodiscard]] std::string_view to_string(Activation activation) noexcept;
 
 [[nodiscard]] double activate(Activation activation, double x) noexcept;
+/// Every value to its activation; within a few last places of the above.
+void activate(Activation activation, std::span<double> values) noexcept;
 /// d/dx of activate.
 [[nodiscard]] double activate_derivative(Activation activation, double x) noexcept;
 

@@ -64,7 +64,7 @@ class Run {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                     static_cast<std::size_t>(threads));
     std::uint64_t total = 0;
-    for (const ShardJob& shard : job_.shards) total += shard.bytes;
+    for (const ShardJob& shard : job_.shards) total += shard.bytes - shard.begin;
     execution_.begin("fuse", total);
     tbb::task_arena arena(threads);
     arena.execute([&] {

@@ -8,6 +8,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "blocks.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/rounding.hpp"
 #include "contourfuse/numeric/scf.hpp"
@@ -19,8 +20,6 @@ namespace {
 // Vectors of lanes whose sums stay in registers: 6 of f64 each for a record, of 16 or 32 registers.
 constexpr std::size_t kRecordVectors = 2;
 constexpr std::size_t kMomentVectors = 4;
-constexpr std::size_t kRows = kBlockElements / kLanes;
-constexpr std::size_t kCacheLine = 64;
 
 /// The random words of elements [first, first + count); room for what the last vector adds.
 struct RandomWords {
@@ -216,15 +215,6 @@ RecordSums sum_block(const typename Weight::Stored* __restrict weight,
   return sums;
 }
 
-/// `elements` as a whole block: itself, or a copy in `padded` with zeros after the last.
-template <class Stored>
-const Stored* whole_block(const Stored* elements, std::size_t count, Stored* padded) {
-  if (count == kBlockElements) return elements;
-  std::memcpy(padded, elements, count * sizeof(Stored));
-  std::memset(padded + count, 0, (kBlockElements - count) * sizeof(Stored));
-  return padded;
-}
-
 template <class Weight, class Delta, ScfRole role>
 void record(const void* weight_bytes, const void* delta_bytes, const void* out_bytes,
             std::size_t elements, float parameter, RecordCounts& counts, RecordSums& sums) {
@@ -265,64 +255,12 @@ Moments block_moments(const typename Format::Stored* __restrict elements) {
   return {fold_lanes(sum), fold_lanes(squares)};
 }
 
-/// Least and largest of elements, as integers in the order of their values (−0 before +0): minima
-/// of floats have no fast form that is the same for zeros of both signs.
-template <class Format>
-struct Extremes {
-  using Stored = typename Format::Stored;
-  using Signed = std::make_signed_t<Stored>;
-  static constexpr int kSignBit = std::numeric_limits<Signed>::digits;
-  static constexpr Signed kMagnitude = std::numeric_limits<Signed>::max();
-
-  Signed smallest = std::numeric_limits<Signed>::max();
-  Signed largest = std::numeric_limits<Signed>::min();
-
-  /// Its own inverse.
-  static CONTOURFUSE_HOST_DEVICE Signed ordered(Signed bits) {
-    return static_cast<Signed>(bits ^ ((bits >> kSignBit) & kMagnitude));
-  }
-  CONTOURFUSE_HOST_DEVICE void add(Stored element) {
-    const Signed value = ordered(static_cast<Signed>(element));
-    smallest = value < smallest ? value : smallest;
-    largest = value > largest ? value : largest;
-  }
-  static CONTOURFUSE_HOST_DEVICE float widen(Signed value) {
-    return Format::widen(static_cast<Stored>(ordered(value)));
-  }
-};
-
 template <class Format>
 BlockMoments moments(const void* bytes, std::size_t count) {
   using Stored = typename Format::Stored;
-  const auto* __restrict elements = static_cast<const Stored*>(bytes);
-  Extremes<Format> extremes;
-  for (std::size_t i = 0; i < count; ++i) extremes.add(elements[i]);
   alignas(kCacheLine) Stored padded[kBlockElements];
-  const Stored* block = whole_block(elements, count, padded);
-  std::size_t finite = count;
-  // Infinities and NaNs are beyond all others on either side.
-  if (count > 0 && !(std::isfinite(extremes.widen(extremes.smallest)) &&
-                     std::isfinite(extremes.widen(extremes.largest)))) {
-    extremes = {};
-    finite = 0;
-    // An element left out adds nothing; as a zero it does the same.
-    std::memmove(padded, block, sizeof padded);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (Format::is_finite(padded[i])) {
-        extremes.add(padded[i]);
-        ++finite;
-      } else {
-        padded[i] = 0;
-      }
-    }
-    block = padded;
-  }
-  BlockMoments result;
-  result.finite = finite;
-  if (finite > 0) {
-    result.smallest = extremes.widen(extremes.smallest);
-    result.largest = extremes.widen(extremes.largest);
-  }
+  const Stored* block = static_cast<const Stored*>(bytes);
+  BlockMoments result = make_finite_block<Format>(block, count, padded);
   result.moments = block_moments<Format>(block);
   return result;
 }

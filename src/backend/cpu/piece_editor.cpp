@@ -9,21 +9,6 @@
 #include "work_list.hpp"
 
 namespace contourfuse {
-namespace {
-
-std::size_t element_index(DType dtype) {
-  switch (dtype) {
-    case DType::kBF16:
-      return static_cast<std::size_t>(Element::kBf16);
-    case DType::kF16:
-      return static_cast<std::size_t>(Element::kF16);
-    default:
-      return static_cast<std::size_t>(Element::kF32);
-  }
-}
-
-}  // namespace
-
 PieceEditor::PieceEditor(const Kernels& kernels, const MatrixJob& job, const ScfNumbers& numbers,
                          Scaling scaling)
     : job_(job),

@@ -11,7 +11,9 @@ std::uint64_t piece_count(std::uint64_t elements) noexcept {
   return (elements + kPieceElements - 1) / kPieceElements;
 }
 
-WorkList::WorkList(const FuseJob& job) : job_(job) {}
+WorkList::WorkList(const FuseJob& job) : job_(job) {
+  if (!job.shards.empty()) offset_ = job.shards.front().begin;
+}
 
 std::uint64_t WorkList::step_end(Step step) const {
   if (step == Step::kMoments || step == Step::kRecord) return job_.matrices[matrix_].covered();
@@ -47,7 +49,7 @@ std::optional<WorkItem> WorkList::next() {
       const bool more = matrix_ < job_.matrices.size() && job_.matrices[matrix_].shard == shard_;
       if (offset_ == job_.shards[shard_].bytes && !more) {
         ++shard_;
-        offset_ = 0;
+        offset_ = shard_ < job_.shards.size() ? job_.shards[shard_].begin : 0;
         ticket_ = 0;
         continue;
       }

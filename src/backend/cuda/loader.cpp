@@ -80,6 +80,18 @@ CudaLoad load_cuda_module(std::span<const fs::path> paths) {
   return {module, {}, false};
 }
 
+namespace {
+
+const CudaModule& loaded_module() {
+  const CudaLoad load = load_cuda_module(cuda_module_paths());
+  if (load.module == nullptr) {
+    throw Error(Failure::kBadInput, "device-unavailable", load.unusable);
+  }
+  return *load.module;
+}
+
+}  // namespace
+
 CudaSearch find_cuda_devices() {
   const CudaLoad load = load_cuda_module(cuda_module_paths());
   if (load.module == nullptr) return {{}, load.unusable, load.absent};
@@ -88,11 +100,12 @@ CudaSearch find_cuda_devices() {
 
 std::unique_ptr<Backend> make_cuda_backend(std::span<const int> ordinals,
                                            std::uint64_t pinned_bytes) {
-  const CudaLoad load = load_cuda_module(cuda_module_paths());
-  if (load.module == nullptr) {
-    throw Error(Failure::kBadInput, "device-unavailable", load.unusable);
-  }
-  return load.module->make_backend(ordinals, pinned_bytes);
+  return loaded_module().make_backend(ordinals, pinned_bytes);
+}
+
+std::unique_ptr<SweepBackend> make_cuda_sweep_backend(std::span<const int> ordinals,
+                                                      std::uint64_t pinned_bytes) {
+  return loaded_module().make_sweep_backend(ordinals, pinned_bytes);
 }
 
 }  // namespace contourfuse

@@ -129,6 +129,29 @@ TEST(CpuBackend, ComputesTheSameWithoutTargets) {
   }
 }
 
+TEST(CpuBackend, ComputesOneMatrixWithoutTheRestOfItsShard) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+  const auto whole = fuse.run(2, false);
+  for (std::size_t i = 0; i < fuse.job.matrices.size(); ++i) {
+    FuseJob job;
+    job.numbers = fuse.job.numbers;
+    job.matrices = {fuse.job.matrices[i]};
+    MatrixJob& matrix = job.matrices.front();
+    const std::uint64_t bytes = matrix.rows * matrix.cols * editable_bytes(matrix.dtype);
+    job.shards = {{.source = fuse.job.shards[matrix.shard].source,
+                   .target = nullptr,
+                   .bytes = matrix.offset + bytes,
+                   .begin = matrix.offset}};
+    matrix.shard = 0;
+    const FuseResults results = make_cpu_backend()->run(job, {});
+    EXPECT_EQ(results.matrices[0].weight_hash, whole.results.matrices[i].weight_hash);
+    EXPECT_EQ(results.matrices[0].counts.changed, whole.results.matrices[i].counts.changed);
+    EXPECT_EQ(results.shards[0].target_hash, results.matrices[0].weight_hash);
+  }
+}
+
 TEST(CpuBackend, CountsTheBytesThatItReads) {
   FuseFixture fuse;
   fill(fuse);

@@ -171,6 +171,20 @@ TEST(WorkList, GivesEachItemToOneThread) {
   EXPECT_TRUE(std::ranges::equal(taken, expected, {}, key, key));
 }
 
+TEST(WorkList, LeavesOutWhatLiesBeforeAShardsBegin) {
+  FuseJob job = varied_job();
+  job.shards[0].begin = 2'500'000;  // its last matrix
+  job.matrices.erase(job.matrices.begin(), job.matrices.begin() + 3);
+  job.shards[1].begin = job.shards[1].bytes;
+  for (const WorkItem& item : all_items(job)) {
+    if (moves_bytes(item)) {
+      EXPECT_GE(item.begin, job.shards[item.shard].begin);
+    }
+    EXPECT_NE(item.shard, 1U);
+  }
+  expect_pieces(all_items(job), Step::kEdit, 0, 2'500'000, end_of(job.matrices[0]));
+}
+
 TEST(WorkList, OfNothingIsEmpty) {
   const FuseJob job;
   EXPECT_TRUE(all_items(job).empty());

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPathVariable = "CONTOURFUSE_CUDA_MODULE";
 constexpr const char* kVersionVariable = "FAKE_CUDA_VERSION";
+constexpr const char* kFailsVariable = "FAKE_CUDA_FAILS";
 
 class Loader : public testing::Test {
  protected:
@@ -40,6 +41,7 @@ class Loader : public testing::Test {
   static void forget() {
     ::unsetenv(kPathVariable);
     ::unsetenv(kVersionVariable);
+    ::unsetenv(kFailsVariable);
   }
 };
 
@@ -97,28 +99,47 @@ TEST_F(Loader, TakesTheFirstFileThatExists) {
   EXPECT_EQ(found.devices[0].name, "Fake GPU");
 }
 
+/// The two functions that make a backend of some devices.
+const auto kMakers = {+[](std::span<const int> ordinals, std::uint64_t pinned) {
+                        static_cast<void>(make_cuda_backend(ordinals, pinned));
+                      },
+                      +[](std::span<const int> ordinals, std::uint64_t pinned) {
+                        static_cast<void>(make_cuda_sweep_backend(ordinals, pinned));
+                      }};
+
 TEST_F(Loader, LetsAnErrorOfTheModuleThrough) {
   ::setenv(kPathVariable, FAKE_CUDA_MODULE, 1);
   EXPECT_EQ(find_cuda_devices().devices.size(), 2U);
   const std::vector<int> ordinals{0};
-  try {
-    static_cast<void>(make_cuda_backend(ordinals, 1234));
-    FAIL() << "nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), "device-memory");
-    EXPECT_THAT(error.message(), HasSubstr("1234"));
+  for (const auto make : kMakers) {
+    try {
+      make(ordinals, 1234);
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), "device-memory");
+      EXPECT_THAT(error.message(), HasSubstr("1234"));
+    }
   }
 }
 
 TEST_F(Loader, MakesNoBackendWithoutAModule) {
   ::setenv(kPathVariable, "/nonexistent/module.so", 1);
   const std::vector<int> ordinals{0};
-  try {
-    static_cast<void>(make_cuda_backend(ordinals, 1));
-    FAIL() << "nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), "device-unavailable");
+  for (const auto make : kMakers) {
+    try {
+      make(ordinals, 1);
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), "device-unavailable");
+    }
   }
+}
+
+TEST_F(Loader, HandsOutTheModulesSweepBackend) {
+  ::setenv(kPathVariable, FAKE_CUDA_MODULE, 1);
+  ::setenv(kFailsVariable, "run", 1);
+  const std::vector<int> ordinals{0};
+  EXPECT_EQ(make_cuda_sweep_backend(ordinals, 1)->name(), "fake");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "contourfuse/core/dtype.hpp"
 #include "contourfuse/numeric/moments.hpp"
 #include "contourfuse/numeric/record.hpp"
 
@@ -12,6 +13,11 @@ namespace contourfuse {
 /// Types as indices into the kernel tables.
 enum class Element : std::uint8_t { kBf16, kF16, kF32 };
 inline constexpr std::size_t kElementTypes = 3;
+/// Of an editable type.
+[[nodiscard]] constexpr std::size_t element_index(DType dtype) noexcept {
+  if (dtype == DType::kF32) return static_cast<std::size_t>(Element::kF32);
+  return static_cast<std::size_t>(dtype == DType::kF16 ? Element::kF16 : Element::kBf16);
+}
 
 /// What every element of a matrix shares.
 struct TransformNumbers {

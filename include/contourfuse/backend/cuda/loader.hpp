@@ -34,5 +34,8 @@ struct CudaLoad {
 /// "device-failed" if a device does not play its part.
 [[nodiscard]] std::unique_ptr<Backend> make_cuda_backend(std::span<const int> ordinals,
                                                          std::uint64_t pinned_bytes);
+/// Likewise for a sweep. Each call of it takes one device: as many at once use them all.
+[[nodiscard]] std::unique_ptr<SweepBackend> make_cuda_sweep_backend(std::span<const int> ordinals,
+                                                                    std::uint64_t pinned_bytes);
 
 }  // namespace contourfuse

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/sweep/backend.hpp"
 
 namespace contourfuse {
 
@@ -37,6 +38,8 @@ struct CudaModule {
   /// For devices that can be used. `pinned_bytes`: host memory that may be locked, in all.
   std::unique_ptr<Backend> (*make_backend)(std::span<const int> ordinals,
                                            std::uint64_t pinned_bytes) = nullptr;
+  std::unique_ptr<SweepBackend> (*make_sweep_backend)(std::span<const int> ordinals,
+                                                      std::uint64_t pinned_bytes) = nullptr;
 };
 
 /// The one symbol that the module exports: a function of this type.

@@ -197,6 +197,27 @@ TEST(DeviceBackend, WorksWithoutTargetsAndWithoutMatrices) {
   expect_same_as_cpu(plain, {setup});
 }
 
+TEST(DeviceBackend, ComputesOneMatrixWithoutTheRestOfItsShard) {
+  FuseFixture fuse;
+  fill(fuse);
+  FuseJob job;
+  job.numbers = kStochastic;
+  job.matrices = {fuse.job.matrices.back()};
+  MatrixJob& matrix = job.matrices.front();
+  job.shards = {{.source = fuse.job.shards[matrix.shard].source,
+                 .target = nullptr,
+                 .bytes = matrix.offset + matrix.rows * matrix.cols * editable_bytes(matrix.dtype),
+                 .begin = matrix.offset}};
+  matrix.shard = 0;
+  const FuseResults expected = make_cpu_backend()->run(job, {});
+  const DeviceSetup setup = every_timing().front();
+  DeviceLedger ledger;
+  use_devices(fuse, setup, ledger);
+  const FuseResults results = fuse.make_backend()->run(job, {});
+  EXPECT_EQ(results.matrices[0].weight_hash, expected.matrices[0].weight_hash);
+  EXPECT_EQ(results.shards[0].target_hash, expected.shards[0].target_hash);
+}
+
 TEST(DeviceBackend, CountsWhatItReads) {
   FuseFixture fuse;
   fuse.add_shard();

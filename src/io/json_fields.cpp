@@ -1,5 +1,5 @@
 // Members of JSON objects, taken with their type and bounds checked.
-#include "json_fields.hpp"
+#include "contourfuse/io/json_fields.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-// Strict reading of objects in banks, recipes and families files.
+// Strict reading of the objects in a JSON document.
 #pragma once
 
 #include <cstddef>

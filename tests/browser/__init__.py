@@ -1,0 +1,1 @@
+"""The sweep's page in a headless Chromium (tools/setup.sh --browser)."""

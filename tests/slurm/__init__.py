@@ -1,0 +1,1 @@
+"""Sweeps on a real Slurm cluster of emulated nodes on this machine."""
