@@ -1,6 +1,7 @@
 // results.jsonl, results.csv, and the totals of `--json`. A grid has many lines and few distinct
 // numbers: what depends on one axis alone is written once and copied.
 #include <fmt/format.h>
+#include <tbb/parallel_for.h>
 
 #include <cmath>
 #include <functional>
@@ -125,14 +126,22 @@ const Evaluation* find_evaluation(const SweepResults& results, std::size_t alpha
   return nullptr;
 }
 
-/// Calls line(gamma index, alpha index, layer index) in the order of the results.
+/// Calls line(text, gamma index, alpha index, layer index) for each line in the order of the
+/// results. A γ's lines are written by one thread.
 template <class Line>
-void for_each_line(const SweepPlan& plan, std::size_t layers, const Line& line) {
-  for (std::size_t g = 0; g < plan.settings.gammas.size(); ++g) {
+std::string all_lines(const SweepPlan& plan, std::size_t layers, const Line& line) {
+  std::vector<std::string> texts(plan.settings.gammas.size());
+  tbb::parallel_for(std::size_t{0}, texts.size(), [&](std::size_t g) {
     for (std::size_t a = 0; a < plan.settings.alphas.size(); ++a) {
-      for (std::size_t n = 0; n < layers; ++n) line(g, a, n);
+      for (std::size_t n = 0; n < layers; ++n) line(texts[g], g, a, n);
     }
-  }
+  });
+  std::size_t bytes = 0;
+  for (const std::string& text : texts) bytes += text.size();
+  std::string all;
+  all.reserve(bytes);
+  for (const std::string& text : texts) all += text;
+  return all;
 }
 
 std::string evaluation_json(const Evaluation& evaluation) {
@@ -165,23 +174,22 @@ std::string results_jsonl(const SweepPlan& plan, const SweepResults& results) {
   const std::vector<LayerTexts> texts = layer_texts(plan, layers, json_object, "null", "null");
   const std::vector<std::string> alphas = number_texts(plan.settings.alphas);
   const std::vector<std::string> gammas = number_texts(plan.settings.gammas);
-  std::string text;
-  for_each_line(plan, layers.size(), [&](std::size_t g, std::size_t a, std::size_t n) {
-    const bool total = n + 1 == layers.size();
-    const std::optional<OutputGrid>& output = layers[n]->output;
-    fmt::format_to(
-        std::back_inserter(text),
-        "{{\"alpha\":{},\"gamma_cap\":{},\"layer\":{},\"gate\":{},\"down\":{},\"output\":{}",
-        alphas[a], gammas[g], total ? "null" : std::to_string(layers[n]->layer), texts[n].gate[g],
-        texts[n].down[a],
-        output ? json_object(output_fields(*output, output->points[g * alphas.size() + a]))
-               : "null");
-    if (const Evaluation* found = total ? find_evaluation(results, a, g) : nullptr) {
-      fmt::format_to(std::back_inserter(text), ",\"evaluation\":{}", evaluation_json(*found));
-    }
-    text += "}\n";
-  });
-  return text;
+  return all_lines(
+      plan, layers.size(), [&](std::string& text, std::size_t g, std::size_t a, std::size_t n) {
+        const bool total = n + 1 == layers.size();
+        const std::optional<OutputGrid>& output = layers[n]->output;
+        fmt::format_to(
+            std::back_inserter(text),
+            "{{\"alpha\":{},\"gamma_cap\":{},\"layer\":{},\"gate\":{},\"down\":{},\"output\":{}",
+            alphas[a], gammas[g], total ? "null" : std::to_string(layers[n]->layer),
+            texts[n].gate[g], texts[n].down[a],
+            output ? json_object(output_fields(*output, output->points[g * alphas.size() + a]))
+                   : "null");
+        if (const Evaluation* found = total ? find_evaluation(results, a, g) : nullptr) {
+          fmt::format_to(std::back_inserter(text), ",\"evaluation\":{}", evaluation_json(*found));
+        }
+        text += "}\n";
+      });
 }
 
 std::string results_csv(const SweepPlan& plan, const SweepResults& results) {
@@ -192,10 +200,10 @@ std::string results_csv(const SweepPlan& plan, const SweepResults& results) {
   for (const Evaluation& evaluation : results.evaluations) {
     for (const auto& [name, value] : evaluation.metrics) metrics.insert(name);
   }
-  std::string text = "alpha,gamma_cap,layer" + csv_names("gate", gate_names) +
-                     csv_names("down", down_names) + csv_names("output", output_names);
-  for (const std::string& name : metrics) text += ',' + csv_cell("evaluation_" + name);
-  text += '\n';
+  std::string header = "alpha,gamma_cap,layer" + csv_names("gate", gate_names) +
+                       csv_names("down", down_names) + csv_names("output", output_names);
+  for (const std::string& name : metrics) header += ',' + csv_cell("evaluation_" + name);
+  header += '\n';
 
   const std::vector<const LayerGrid*> layers = in_order(results);
   const std::vector<LayerTexts> texts =
@@ -203,24 +211,26 @@ std::string results_csv(const SweepPlan& plan, const SweepResults& results) {
                   std::string(down_names.size(), ','));
   const std::vector<std::string> alphas = number_texts(plan.settings.alphas);
   const std::vector<std::string> gammas = number_texts(plan.settings.gammas);
-  for_each_line(plan, layers.size(), [&](std::size_t g, std::size_t a, std::size_t n) {
-    const bool total = n + 1 == layers.size();
-    const std::optional<OutputGrid>& output = layers[n]->output;
-    fmt::format_to(std::back_inserter(text), "{},{},{}{}{}{}", alphas[a], gammas[g],
-                   total ? "" : std::to_string(layers[n]->layer), texts[n].gate[g],
-                   texts[n].down[a],
-                   output ? csv_cells(output_fields(*output, output->points[g * alphas.size() + a]))
-                          : std::string(output_names.size(), ','));
-    const Evaluation* found = total ? find_evaluation(results, a, g) : nullptr;
-    for (const std::string& name : metrics) {
-      text += ',';
-      if (found != nullptr && found->metrics.contains(name)) {
-        append_number(text, found->metrics.at(name));
-      }
-    }
-    text += '\n';
-  });
-  return text;
+  return header +
+         all_lines(plan, layers.size(),
+                   [&](std::string& text, std::size_t g, std::size_t a, std::size_t n) {
+                     const bool total = n + 1 == layers.size();
+                     const std::optional<OutputGrid>& output = layers[n]->output;
+                     fmt::format_to(std::back_inserter(text), "{},{},{}{}{}{}", alphas[a],
+                                    gammas[g], total ? "" : std::to_string(layers[n]->layer),
+                                    texts[n].gate[g], texts[n].down[a],
+                                    output ? csv_cells(output_fields(
+                                                 *output, output->points[g * alphas.size() + a]))
+                                           : std::string(output_names.size(), ','));
+                     const Evaluation* found = total ? find_evaluation(results, a, g) : nullptr;
+                     for (const std::string& name : metrics) {
+                       text += ',';
+                       if (found != nullptr && found->metrics.contains(name)) {
+                         append_number(text, found->metrics.at(name));
+                       }
+                     }
+                     text += '\n';
+                   });
 }
 
 nlohmann::ordered_json total_points(const SweepPlan& plan, const SweepResults& results) {

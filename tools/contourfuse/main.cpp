@@ -1,4 +1,6 @@
 // The program: parse, run the chosen subcommand, and turn what it throws into an exit code.
+#include <tbb/global_control.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -86,6 +88,8 @@ int run(int argc, char** argv) {
     TerminalProgress progress;
     Execution execution;
     execution.threads = session.flags.threads;
+    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                    static_cast<std::size_t>(execution.thread_count()));
     execution.cancellation = &cancel_on_signals();
     if (!session.flags.quiet && stderr_is_terminal()) execution.progress = &progress;
     Trace trace;
