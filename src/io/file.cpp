@@ -212,11 +212,21 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes
 }
 
 void write_text(const std::filesystem::path& path, std::string_view text, bool durable) {
+  write_pieces(
+      path, [text](const TextSink& sink) { sink(text); }, durable);
+}
+
+void write_pieces(const std::filesystem::path& path,
+                  const std::function<void(const TextSink&)>& produce, bool durable) {
   std::filesystem::path fresh = path;
   fresh += ".partial-" + unique_suffix();
   try {
     File file = File::create(fresh);
-    file.write(0, std::as_bytes(std::span(text)));
+    std::uint64_t written = 0;
+    produce([&](std::string_view text) {
+      file.write(written, std::as_bytes(std::span(text)));
+      written += text.size();
+    });
     if (durable) file.sync();
     if (::rename(fresh.c_str(), path.c_str()) != 0) throw_path_error(errno, "replace", path);
   } catch (...) {

@@ -173,24 +173,33 @@ void PartialFolder::publish() {
   }
 }
 
-bool publish_new_file(const fs::path& path, std::string_view text) {
-  fs::path fresh = path;
-  fresh += ".tmp-" + unique_suffix();
-  const auto remove = [&fresh] { static_cast<void>(::unlink(fresh.c_str())); };
-  bool published = false;
+std::vector<bool> publish_new_files(const fs::path& folder, const std::vector<NewFile>& files) {
+  std::vector<fs::path> fresh;
+  const auto remove_all = [&fresh] {
+    for (const fs::path& path : fresh) static_cast<void>(::unlink(path.c_str()));
+  };
+  std::vector<bool> published;
   try {
-    File file = File::create(fresh);
-    file.write(0, std::as_bytes(std::span(text)));
-    file.sync();
-    published = ::link(fresh.c_str(), path.c_str()) == 0;
-    if (!published && errno != EEXIST) throw_path_error(errno, "publish the file", path);
+    std::vector<File> written;
+    for (const NewFile& file : files) {
+      fresh.push_back(file.path.string() + ".tmp-" + unique_suffix());
+      written.push_back(File::create(fresh.back()));
+      written.back().write(0, std::as_bytes(std::span(file.text)));
+    }
+    // The first takes the time; what the others wrote goes with it.
+    for (File& file : written) file.sync();
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      published.push_back(::link(fresh[i].c_str(), files[i].path.c_str()) == 0);
+      if (!published.back() && errno != EEXIST) {
+        throw_path_error(errno, "publish the file", files[i].path);
+      }
+    }
   } catch (...) {
-    remove();
+    remove_all();
     throw;
   }
-  remove();
-  const fs::path parent = path.parent_path();
-  if (published) sync_folder(parent.empty() ? "." : parent);
+  remove_all();
+  sync_folder(folder);
   return published;
 }
 

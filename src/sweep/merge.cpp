@@ -52,10 +52,13 @@ MergedSweep merge_parts(const SweepPlan& plan, const fs::path& run) {
 }
 
 void write_results(const SweepPlan& plan, const fs::path& run, const MergedSweep& merged) {
-  // Not synced: the parts are, and the same bytes can be made of them again.
-  tbb::parallel_invoke(
-      [&] { write_text(run / "results.jsonl", results_jsonl(plan, merged.results), false); },
-      [&] { write_text(run / "results.csv", results_csv(plan, merged.results), false); });
+  const auto write = [&](const char* name, auto results) {
+    // Not synced: the parts are, and the same bytes can be made of them again.
+    write_pieces(
+        run / name, [&](const TextSink& sink) { results(plan, merged.results, sink); }, false);
+  };
+  tbb::parallel_invoke([&] { write("results.jsonl", write_jsonl); },
+                       [&] { write("results.csv", write_csv); });
 }
 
 }  // namespace contourfuse

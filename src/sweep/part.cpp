@@ -193,19 +193,26 @@ std::optional<std::vector<LayerGrid>> read_part(const SweepPlan& plan, const fs:
   return layers;
 }
 
-void publish_part(const fs::path& run, std::size_t task, const std::string& text) {
-  const fs::path path = part_path(run, task);
-  fs::create_directories(path.parent_path());
-  if (publish_new_file(path, text) || read_text(path, kMaxPartBytes) == text) return;
-  fs::path ours = path;
-  ours += ".differs";
-  write_text(ours, text, true);
-  throw Error(
-      Failure::kFailed, "part-differs",
-      fmt::format("the task was done twice with different results; the second is kept in {}",
-                  ours.string()),
-      {.file = path.string()},
-      "were both done with the same program on like machines? Remove both to do it again");
+void publish_parts(const fs::path& run, const std::map<std::size_t, std::string>& texts) {
+  std::vector<NewFile> files;
+  for (const auto& [task, text] : texts) files.push_back({part_path(run, task), text});
+  if (files.empty()) return;
+  const fs::path folder = files.front().path.parent_path();
+  fs::create_directories(folder);
+  const std::vector<bool> published = publish_new_files(folder, files);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const NewFile& file = files[i];
+    if (published[i] || read_text(file.path, kMaxPartBytes) == file.text) continue;
+    fs::path ours = file.path;
+    ours += ".differs";
+    write_text(ours, file.text, true);
+    throw Error(
+        Failure::kFailed, "part-differs",
+        fmt::format("the task was done twice with different results; the second is kept in {}",
+                    ours.string()),
+        {.file = file.path.string()},
+        "were both done with the same program on like machines? Remove both to do it again");
+  }
 }
 
 }  // namespace contourfuse

@@ -1,7 +1,6 @@
 // results.jsonl, results.csv, and the totals of `--json`. A grid has many lines and few distinct
 // numbers: what depends on one axis alone is written once and copied.
 #include <fmt/format.h>
-#include <tbb/parallel_for.h>
 
 #include <cmath>
 #include <functional>
@@ -15,6 +14,9 @@
 
 namespace contourfuse {
 namespace {
+
+/// Of a piece: large for the system, small for a cache.
+constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
 
 /// A name and a number, or null.
 struct Field {
@@ -127,21 +129,20 @@ const Evaluation* find_evaluation(const SweepResults& results, std::size_t alpha
 }
 
 /// Calls line(text, gamma index, alpha index, layer index) for each line in the order of the
-/// results. A γ's lines are written by one thread.
+/// results, and hands on what it wrote in pieces.
 template <class Line>
-std::string all_lines(const SweepPlan& plan, std::size_t layers, const Line& line) {
-  std::vector<std::string> texts(plan.settings.gammas.size());
-  tbb::parallel_for(std::size_t{0}, texts.size(), [&](std::size_t g) {
+void for_each_line(const SweepPlan& plan, std::size_t layers, const TextSink& sink,
+                   const Line& line) {
+  std::string text;
+  for (std::size_t g = 0; g < plan.settings.gammas.size(); ++g) {
     for (std::size_t a = 0; a < plan.settings.alphas.size(); ++a) {
-      for (std::size_t n = 0; n < layers; ++n) line(texts[g], g, a, n);
+      for (std::size_t n = 0; n < layers; ++n) line(text, g, a, n);
+      if (text.size() < kPieceBytes) continue;
+      sink(text);
+      text.clear();
     }
-  });
-  std::size_t bytes = 0;
-  for (const std::string& text : texts) bytes += text.size();
-  std::string all;
-  all.reserve(bytes);
-  for (const std::string& text : texts) all += text;
-  return all;
+  }
+  sink(text);
 }
 
 std::string evaluation_json(const Evaluation& evaluation) {
@@ -169,13 +170,14 @@ std::vector<LayerTexts> layer_texts(const SweepPlan& plan,
 
 }  // namespace
 
-std::string results_jsonl(const SweepPlan& plan, const SweepResults& results) {
+void write_jsonl(const SweepPlan& plan, const SweepResults& results, const TextSink& sink) {
   const std::vector<const LayerGrid*> layers = in_order(results);
   const std::vector<LayerTexts> texts = layer_texts(plan, layers, json_object, "null", "null");
   const std::vector<std::string> alphas = number_texts(plan.settings.alphas);
   const std::vector<std::string> gammas = number_texts(plan.settings.gammas);
-  return all_lines(
-      plan, layers.size(), [&](std::string& text, std::size_t g, std::size_t a, std::size_t n) {
+  for_each_line(
+      plan, layers.size(), sink,
+      [&](std::string& text, std::size_t g, std::size_t a, std::size_t n) {
         const bool total = n + 1 == layers.size();
         const std::optional<OutputGrid>& output = layers[n]->output;
         fmt::format_to(
@@ -192,7 +194,7 @@ std::string results_jsonl(const SweepPlan& plan, const SweepResults& results) {
       });
 }
 
-std::string results_csv(const SweepPlan& plan, const SweepResults& results) {
+void write_csv(const SweepPlan& plan, const SweepResults& results, const TextSink& sink) {
   const Fields gate_names = matrix_fields({}, {}, true);
   const Fields down_names = matrix_fields({}, {}, false);
   const Fields output_names = output_fields({}, {});
@@ -211,26 +213,26 @@ std::string results_csv(const SweepPlan& plan, const SweepResults& results) {
                   std::string(down_names.size(), ','));
   const std::vector<std::string> alphas = number_texts(plan.settings.alphas);
   const std::vector<std::string> gammas = number_texts(plan.settings.gammas);
-  return header +
-         all_lines(plan, layers.size(),
-                   [&](std::string& text, std::size_t g, std::size_t a, std::size_t n) {
-                     const bool total = n + 1 == layers.size();
-                     const std::optional<OutputGrid>& output = layers[n]->output;
-                     fmt::format_to(std::back_inserter(text), "{},{},{}{}{}{}", alphas[a],
-                                    gammas[g], total ? "" : std::to_string(layers[n]->layer),
-                                    texts[n].gate[g], texts[n].down[a],
-                                    output ? csv_cells(output_fields(
-                                                 *output, output->points[g * alphas.size() + a]))
-                                           : std::string(output_names.size(), ','));
-                     const Evaluation* found = total ? find_evaluation(results, a, g) : nullptr;
-                     for (const std::string& name : metrics) {
-                       text += ',';
-                       if (found != nullptr && found->metrics.contains(name)) {
-                         append_number(text, found->metrics.at(name));
-                       }
-                     }
-                     text += '\n';
-                   });
+  sink(header);
+  for_each_line(
+      plan, layers.size(), sink,
+      [&](std::string& text, std::size_t g, std::size_t a, std::size_t n) {
+        const bool total = n + 1 == layers.size();
+        const std::optional<OutputGrid>& output = layers[n]->output;
+        fmt::format_to(
+            std::back_inserter(text), "{},{},{}{}{}{}", alphas[a], gammas[g],
+            total ? "" : std::to_string(layers[n]->layer), texts[n].gate[g], texts[n].down[a],
+            output ? csv_cells(output_fields(*output, output->points[g * alphas.size() + a]))
+                   : std::string(output_names.size(), ','));
+        const Evaluation* found = total ? find_evaluation(results, a, g) : nullptr;
+        for (const std::string& name : metrics) {
+          text += ',';
+          if (found != nullptr && found->metrics.contains(name)) {
+            append_number(text, found->metrics.at(name));
+          }
+        }
+        text += '\n';
+      });
 }
 
 nlohmann::ordered_json total_points(const SweepPlan& plan, const SweepResults& results) {
@@ -238,7 +240,8 @@ nlohmann::ordered_json total_points(const SweepPlan& plan, const SweepResults& r
   totals.total = results.total;
   totals.evaluations = results.evaluations;
   nlohmann::ordered_json points = nlohmann::ordered_json::array();
-  const std::string lines = results_jsonl(plan, totals);
+  std::string lines;
+  write_jsonl(plan, totals, [&lines](std::string_view text) { lines += text; });
   for (std::size_t begin = 0; begin < lines.size();) {
     const std::size_t end = lines.find('\n', begin);
     points.push_back(nlohmann::ordered_json::parse(lines.substr(begin, end - begin)));

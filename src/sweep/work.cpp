@@ -24,7 +24,8 @@ namespace contourfuse {
 namespace fs = std::filesystem;
 namespace {
 
-/// Small tasks go together until they have so many bytes of weights: enough for all threads.
+/// Small tasks go together until they have so many bytes of weights: enough for all threads, and
+/// for the disk to be waited for rarely.
 constexpr std::uint64_t kBatchBytes = std::uint64_t{256} << 20;
 
 std::uint64_t weight_bytes(const PlannedMatrix& matrix) {
@@ -221,12 +222,11 @@ struct Batch {
   std::vector<std::uint64_t> layers{};
 };
 
-std::vector<Batch> batches_of(const SweepPlan& plan, const std::vector<std::size_t>& tasks,
-                              std::size_t most) {
+std::vector<Batch> batches_of(const SweepPlan& plan, const std::vector<std::size_t>& tasks) {
   std::vector<Batch> batches;
   std::uint64_t bytes = kBatchBytes;
   for (const std::size_t task : tasks) {
-    if (bytes >= kBatchBytes || batches.back().tasks.size() == most) {
+    if (bytes >= kBatchBytes) {
       batches.emplace_back();
       bytes = 0;
     }
@@ -271,18 +271,19 @@ WorkReport run_tasks(const SweepPlan& plan, const fs::path& run, std::span<const
     }
   }
   execution.begin("sweep", bytes);
-  const auto most = static_cast<std::size_t>(execution.thread_count());
-  for (const Batch& batch : batches_of(plan, open, most)) {
+  for (const Batch& batch : batches_of(plan, open)) {
     execution.check_cancelled();
     check_contents(plan, batch.layers);
     const std::vector<LayerGrid> grids = measure_layers(plan, batch.layers, devices, execution);
+    std::map<std::size_t, std::string> parts;
     auto next = grids.begin();
     for (const std::size_t task : batch.tasks) {
       const auto end = next + static_cast<std::ptrdiff_t>(plan.tasks[task].size());
-      publish_part(run, task, part_text(plan, task, {next, end}));
+      parts[task] = part_text(plan, task, {next, end});
       report.done.push_back(task);
       next = end;
     }
+    publish_parts(run, parts);
   }
   execution.end();
   return report;

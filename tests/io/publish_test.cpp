@@ -200,10 +200,13 @@ TEST(PublishTarget, IsCheckedWithoutBeingMade) {
 TEST(PublishFile, IsThereWholeOnceAndNotReplaced) {
   const TemporaryFolder folder;
   const fs::path path = folder / "part.json";
-  EXPECT_TRUE(publish_new_file(path, "first"));
-  EXPECT_FALSE(publish_new_file(path, "second"));
+  EXPECT_EQ(publish_new_files(folder.path(), {{path, "first"}}), std::vector<bool>{true});
+  const std::vector<bool> both =
+      publish_new_files(folder.path(), {{path, "second"}, {folder / "other.json", "new"}});
+  EXPECT_EQ(both, (std::vector<bool>{false, true}));
   EXPECT_EQ(read_text(path, 100), "first");
-  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"part.json"});
+  EXPECT_EQ(read_text(folder / "other.json", 100), "new");
+  EXPECT_EQ(names_in(folder.path()), (std::vector<std::string>{"other.json", "part.json"}));
 }
 
 TEST(PublishFile, OfManyThreadsExactlyOneWins) {
@@ -216,7 +219,7 @@ TEST(PublishFile, OfManyThreadsExactlyOneWins) {
     for (int i = 0; i < 8; ++i) {
       threads.emplace_back([&, i] {
         const std::string text(1, static_cast<char>('a' + i));
-        if (!publish_new_file(path, text)) return;
+        if (!publish_new_files(folder.path(), {{path, text}}).front()) return;
         ++published;
         winner = text;
       });
@@ -230,7 +233,8 @@ TEST(PublishFile, OfManyThreadsExactlyOneWins) {
 TEST(PublishFile, NeedsItsFolder) {
   const TemporaryFolder folder;
   EXPECT_EQ(caught_error([&] {
-              static_cast<void>(publish_new_file(folder / "none" / "part.json", "text"));
+              static_cast<void>(
+                  publish_new_files(folder / "none", {{folder / "none" / "part.json", "text"}}));
             }).failure(),
             Failure::kBadInput);
 }

@@ -36,7 +36,7 @@ TEST_F(Parts, AreReadBackToTheBit) {
   const SweepPlan plan = stored_plan();
   EXPECT_FALSE(read_part(plan, run(), 1).has_value());
   const std::string text = part_text(plan, 1, layers());
-  publish_part(run(), 1, text);
+  publish_parts(run(), {{1, text}});
   EXPECT_EQ(test::read_bytes(part_path(run(), 1)), text);
   const auto part = read_part(plan, run(), 1);
   ASSERT_TRUE(part.has_value());
@@ -50,7 +50,7 @@ TEST_F(Parts, AreReadBackToTheBit) {
 TEST_F(Parts, AnyFlippedByteIsFound) {
   const SweepPlan plan = stored_plan();
   const std::string text = part_text(plan, 1, layers());
-  publish_part(run(), 1, text);
+  publish_parts(run(), {{1, text}});
   for (std::size_t at = 0; at < text.size(); ++at) {
     flip_byte(part_path(run(), 1), at);
     EXPECT_EQ(error_of([&] { static_cast<void>(read_part(plan, run(), 1)); }).kind(),
@@ -63,20 +63,20 @@ TEST_F(Parts, AnyFlippedByteIsFound) {
 
 TEST_F(Parts, OfAnotherPlanOrTaskAreRefused) {
   const SweepPlan plan = stored_plan();
-  publish_part(run(), 0, part_text(plan, 1, layers()));
+  publish_parts(run(), {{0, part_text(plan, 1, layers())}});
   EXPECT_EQ(error_of([&] { static_cast<void>(read_part(plan, run(), 0)); }).kind(), "part-damaged");
   SweepPlan other = plan;
   other.settings.alphas[0] = 0.5;
-  publish_part(run(), 1, part_text(other, 1, layers()));
+  publish_parts(run(), {{1, part_text(other, 1, layers())}});
   EXPECT_EQ(error_of([&] { static_cast<void>(read_part(plan, run(), 1)); }).kind(), "part-damaged");
 }
 
 TEST_F(Parts, MayBePublishedTwiceIfTheyAreEqual) {
   const SweepPlan plan = stored_plan();
   const std::string text = part_text(plan, 1, layers());
-  publish_part(run(), 1, text);
-  EXPECT_EQ(error_of([&] { publish_part(run(), 1, text); }).kind(), "none");
-  const Error error = error_of([&] { publish_part(run(), 1, text + " "); });
+  publish_parts(run(), {{1, text}});
+  EXPECT_EQ(error_of([&] { publish_parts(run(), {{1, text}}); }).kind(), "none");
+  const Error error = error_of([&] { publish_parts(run(), {{1, text + " "}}); });
   EXPECT_EQ(error.kind(), "part-differs");
   EXPECT_EQ(error.place().file, part_path(run(), 1).string());
   EXPECT_EQ(test::read_bytes(part_path(run(), 1)), text);
@@ -84,7 +84,7 @@ TEST_F(Parts, MayBePublishedTwiceIfTheyAreEqual) {
 }
 
 TEST_F(Parts, LeaveNoOtherFiles) {
-  publish_part(run(), 1, part_text(stored_plan(), 1, layers()));
+  publish_parts(run(), {{1, part_text(stored_plan(), 1, layers())}});
   const auto files = std::filesystem::directory_iterator(run() / "parts");
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
 }

@@ -16,6 +16,16 @@ class Results : public test::Sweeping {
     settings.alphas = {2};
     settings.gammas = {0.5};
   }
+  static std::string results_jsonl(const SweepPlan& plan, const SweepResults& results) {
+    std::string lines;
+    write_jsonl(plan, results, [&](std::string_view text) { lines += text; });
+    return lines;
+  }
+  static std::string results_csv(const SweepPlan& plan, const SweepResults& results) {
+    std::string lines;
+    write_csv(plan, results, [&](std::string_view text) { lines += text; });
+    return lines;
+  }
   static LayerGrid layer(std::uint64_t number, double scale) {
     LayerGrid grid;
     grid.layer = number;

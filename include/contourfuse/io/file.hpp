@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,12 @@ void sync_folder(const std::filesystem::path& folder);
 /// The whole of a regular file of at most `max_bytes`.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
 
+/// Takes the next piece of a text.
+using TextSink = std::function<void(std::string_view)>;
+/// Writes what `produce` hands to its sink as a file, whole or not at all, replacing one of that
+/// name; if `durable`, syncs it and its folder.
+void write_pieces(const std::filesystem::path& path,
+                  const std::function<void(const TextSink&)>& produce, bool durable);
 /// Writes a small file, whole or not at all, replacing one of that name; if `durable`, syncs it and
 /// its folder.
 void write_text(const std::filesystem::path& path, std::string_view text, bool durable);

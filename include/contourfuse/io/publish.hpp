@@ -2,7 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <string_view>
+#include <string>
+#include <vector>
 
 namespace contourfuse {
 
@@ -41,9 +42,15 @@ class PartialFolder {
   bool published_ = false;
 };
 
-/// Publishes a file of that name, whole and durable, unless there is one already: then nothing is
-/// touched and the answer is false.
-[[nodiscard]] bool publish_new_file(const std::filesystem::path& path, std::string_view text);
+struct NewFile {
+  std::filesystem::path path{};
+  std::string text{};
+};
+/// Publishes files of one folder, each whole and durable, but for those whose names are there
+/// already: these are left as they are, and the answer is false. The disk is waited for once for
+/// all contents and once for all names.
+[[nodiscard]] std::vector<bool> publish_new_files(const std::filesystem::path& folder,
+                                                  const std::vector<NewFile>& files);
 
 /// Refuses (Error{kBadInput, "output-overlaps-input"}) an output equal to, inside of, or containing
 /// `input`, links resolved.

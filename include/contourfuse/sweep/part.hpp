@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,8 +27,9 @@ namespace contourfuse {
                                                               const std::filesystem::path& run,
                                                               std::size_t task);
 
-/// Publishes a part. One that is there already must have the same bytes (a task may run twice):
-/// else Error{kFailed, "part-differs"} names it and the file that ours is kept in.
-void publish_part(const std::filesystem::path& run, std::size_t task, const std::string& text);
+/// Publishes the parts of some tasks. One that is there already must have the same bytes (a task
+/// may run twice): else Error{kFailed, "part-differs"} names it and the file that ours is kept in.
+void publish_parts(const std::filesystem::path& run,
+                   const std::map<std::size_t, std::string>& texts);
 
 }  // namespace contourfuse

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "contourfuse/io/file.hpp"
 #include "contourfuse/sweep/grid.hpp"
 #include "contourfuse/sweep/plan.hpp"
 
@@ -45,9 +46,9 @@ struct SweepResults {
 [[nodiscard]] std::optional<double> gamma_saturates_at(const SweepResults& results);
 
 /// One line a point and layer (docs/sweep.md), points in plan order (γ outer, α inner), the total
-/// after the layers.
-[[nodiscard]] std::string results_jsonl(const SweepPlan& plan, const SweepResults& results);
-[[nodiscard]] std::string results_csv(const SweepPlan& plan, const SweepResults& results);
+/// after the layers; handed on piece by piece, for a large grid has many.
+void write_jsonl(const SweepPlan& plan, const SweepResults& results, const TextSink& sink);
+void write_csv(const SweepPlan& plan, const SweepResults& results, const TextSink& sink);
 /// The totals as a list of documents, for `--json`.
 [[nodiscard]] nlohmann::ordered_json total_points(const SweepPlan& plan,
                                                   const SweepResults& results);
