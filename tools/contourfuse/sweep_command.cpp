@@ -218,13 +218,13 @@ std::pair<double, double> parse_point(const std::string& text) {
 int report(const ReportRequest& request, const RunFlags& flags, const Execution& execution) {
   const Clock::time_point start = Clock::now();
   const SweepPlan plan = load_plan(request.run);
+  const MergedSweep merged = merge_parts(plan, request.run);
   if (!request.materialize.empty()) {
     const auto [alpha, gamma] = parse_point(request.materialize.front());
     FuseSettings settings = point_settings(plan, alpha, gamma);
     settings.output = request.materialize.back();
     run_fuse(plan_fuse(settings), *make_backend(flags), execution);
   }
-  const MergedSweep merged = merge_parts(plan, request.run);
   write_report(plan, request.run, merged);
   print_merged(plan, request.run, merged, flags, start);
   return 0;
