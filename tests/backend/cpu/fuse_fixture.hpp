@@ -185,7 +185,7 @@ class FuseFixture {
           std::span(shards[i]).first(shards[i].size() - std::min(shards[i].size(), missing_bytes)));
       const File& from = files.emplace_back(File::open(source));
       File* to = write ? &files.emplace_back(File::create(target)) : nullptr;
-      job.shards.push_back({&from, to, shards[i].size()});
+      job.shards.push_back({&from, to, shards[i].size(), first_byte});
     }
     execution.threads = threads;
     Outcome outcome;
@@ -206,6 +206,7 @@ class FuseFixture {
   }
 
   std::function<std::unique_ptr<Backend>()> make_backend = make_cpu_backend;
+  std::uint64_t first_byte = 0;  ///< that the job is to handle, of each shard
   std::vector<std::vector<std::byte>> shards{};
   std::list<MemoryDelta> deltas{};
   FuseJob job{};
