@@ -195,6 +195,7 @@ std::optional<std::vector<LayerGrid>> read_part(const SweepPlan& plan, const fs:
 
 void publish_parts(const fs::path& run, const std::map<std::size_t, std::string>& texts) {
   std::vector<NewFile> files;
+  files.reserve(texts.size());
   for (const auto& [task, text] : texts) files.push_back({part_path(run, task), text});
   if (files.empty()) return;
   const fs::path folder = files.front().path.parent_path();
