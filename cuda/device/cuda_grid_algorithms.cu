@@ -18,10 +18,8 @@ class CudaGridAlgorithms final : public GridAlgorithms {
   void write_keys(const SpectraCall& call) override {
     run("the keys of a grid", [&](const auto& thrust) { thrust.write_keys(call); });
   }
-  [[nodiscard]] std::uint32_t count_keys(const HistogramCall& call) override {
-    std::uint32_t found = 0;
-    run("the spectra of a grid", [&](const auto& thrust) { found = thrust.count_keys(call); });
-    return found;
+  void accumulate_keys(const AccumulateCall& call) override {
+    run("the spectra of a grid", [&](const auto& thrust) { thrust.accumulate_keys(call); });
   }
   void measure_products(const ProductMomentsCall& call) override {
     run("the moments of a grid", [&](const auto& thrust) { thrust.measure_products(call); });

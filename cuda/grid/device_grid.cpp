@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/numeric/scaling.hpp"
@@ -132,7 +133,7 @@ void DeviceGrid::tally(const GridSlice& slice, const PointGroup& group, GroupTal
                              .keys = buffers_.keys.as<std::uint16_t>()});
   if (slice.role == ScfRole::kGate) add_gate_sums(slice, group, tally);
   if (slice.stochastic) add_odds(slice, group, tally);
-  add_histogram(slice, tally);
+  add_spectra(slice, group, tally);
 }
 
 void DeviceGrid::add_gate_sums(const GridSlice& slice, const PointGroup& group, GroupTally& tally) {
@@ -164,27 +165,22 @@ void DeviceGrid::add_odds(const GridSlice& slice, const PointGroup& group, Group
   }
 }
 
-void DeviceGrid::add_histogram(const GridSlice& slice, GroupTally& tally) {
-  const std::uint64_t spectra = slice.role == ScfRole::kGate ? kSpectra : kSpectra - 1;
-  const std::uint32_t count =
-      on_.algorithms.count_keys({.keys = buffers_.keys.as<std::uint16_t>(),
-                                 .key_count = spectra * slice.count,
-                                 .found = buffers_.found.as<std::uint16_t>(),
-                                 .counts = buffers_.counts.as<std::uint32_t>()});
-  std::vector<std::uint16_t> keys(count);
-  std::vector<std::uint32_t> counts(count);
-  on_.staging.receive(buffers_.found.get(), std::as_writable_bytes(std::span(keys)));
-  on_.staging.receive(buffers_.counts.get(), std::as_writable_bytes(std::span(counts)));
-  FirstPointCounts* const histograms[kSpectra] = {&tally.moved, &tally.changed, &tally.flipped,
-                                                  &tally.within};
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::uint32_t bin = keys[i] % kSpectrumBins;
-    if (bin == kNegativeZeroBin) {
-      tally.negative_zeros += counts[i];
-    } else {
-      (*histograms[keys[i] / kSpectrumBins])[bin] += counts[i];
-    }
+void DeviceGrid::add_spectra(const GridSlice& slice, const PointGroup& group, GroupTally& tally) {
+  const std::uint64_t rows = slice.role == ScfRole::kGate ? kSpectra : kSpectra - 1;
+  on_.algorithms.accumulate_keys({.keys = buffers_.keys.as<std::uint16_t>(),
+                                  .key_count = rows * slice.count,
+                                  .found = buffers_.found.as<std::uint16_t>(),
+                                  .counts = buffers_.counts.as<std::uint32_t>(),
+                                  .spectra = buffers_.spectra.as<std::uint32_t>()});
+  std::array<std::array<std::uint32_t, kSpectrumBins>, kSpectra> spectra{};
+  on_.staging.receive(buffers_.spectra.get(), std::as_writable_bytes(std::span(spectra)));
+  FirstPointCounts* const sums[kSpectra] = {&tally.moved, &tally.changed, &tally.flipped,
+                                            &tally.within};
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i <= group.count; ++i) (*sums[row])[i] += spectra[row][i];
   }
+  const auto& changed = spectra[static_cast<std::size_t>(Spectrum::kChanged)];
+  tally.negative_zeros += changed[kNegativeZeroBin] - changed[kNegativeZeroBin - 1];
 }
 
 }  // namespace contourfuse::device

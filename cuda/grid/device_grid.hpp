@@ -51,7 +51,7 @@ class DeviceGrid {
   void check_elements(float parameter) const;
   void tally(const GridSlice& slice);
   void tally(const GridSlice& slice, const PointGroup& group, GroupTally& tally);
-  void add_histogram(const GridSlice& slice, GroupTally& tally);
+  void add_spectra(const GridSlice& slice, const PointGroup& group, GroupTally& tally);
   void add_gate_sums(const GridSlice& slice, const PointGroup& group, GroupTally& tally);
   void add_odds(const GridSlice& slice, const PointGroup& group, GroupTally& tally);
 
@@ -63,7 +63,7 @@ class DeviceGrid {
   GridMoments moments_{};
   std::vector<GridMoments> blocks_{};
   std::vector<PointGroup> groups_{};
-  std::vector<GroupTally> tallies_{};
+  std::vector<GroupTally> tallies_{};  ///< accumulated
 };
 
 }  // namespace contourfuse::device

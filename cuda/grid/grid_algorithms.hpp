@@ -38,7 +38,7 @@ struct GridSlice {
   }
 };
 
-/// Histograms of elements by the first point at which something happens to them.
+/// Elements by the first point at which something happens to them.
 enum class Spectrum : std::uint8_t { kMoved, kChanged, kFlipped, kWithin };
 inline constexpr std::uint32_t kSpectra = 4;
 /// First points, and kChanged's one more: a weight of −0 that becomes +0 at every point.
@@ -54,12 +54,14 @@ struct SpectraCall {
   std::uint16_t* keys = nullptr;
 };
 
-/// Keys that there are, ascending, and how many of each: room for kSpectra × kSpectrumBins.
-struct HistogramCall {
+/// Counts of the keys of each spectrum up to and with each bin, from the keys that there are and
+/// how many of each. Room for kSpectra × kSpectrumBins everywhere but in `keys`.
+struct AccumulateCall {
   std::uint16_t* keys = nullptr;  ///< sorted on the way
   std::uint64_t key_count = 0;
   std::uint16_t* found = nullptr;
   std::uint32_t* counts = nullptr;
+  std::uint32_t* spectra = nullptr;
 };
 
 /// Σd·w and Σ(d·w)² of every block, by the moment scheme.
@@ -96,8 +98,7 @@ class GridAlgorithms {
   GridAlgorithms& operator=(const GridAlgorithms&) = delete;
   virtual ~GridAlgorithms() = default;
   virtual void write_keys(const SpectraCall& call) = 0;
-  /// Returns how many keys were found, once all work is done.
-  [[nodiscard]] virtual std::uint32_t count_keys(const HistogramCall& call) = 0;
+  virtual void accumulate_keys(const AccumulateCall& call) = 0;
   virtual void measure_products(const ProductMomentsCall& call) = 0;
   virtual void sum_gate(const GateSumsCall& call) = 0;
   virtual void sum_odds(const OddsCall& call) = 0;

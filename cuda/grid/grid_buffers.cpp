@@ -27,6 +27,7 @@ GridBuffers::GridBuffers(DevicePool& pool, std::uint64_t elements, ScfRole role,
   keys = PooledMemory(pool, kSpectra * elements * sizeof(std::uint16_t));
   found = PooledMemory(pool, kSpectra * kSpectrumBins * sizeof(std::uint16_t));
   counts = PooledMemory(pool, kSpectra * kSpectrumBins * sizeof(std::uint32_t));
+  spectra = PooledMemory(pool, kSpectra * kSpectrumBins * sizeof(std::uint32_t));
   partial_sums = PooledMemory(pool, slice.blocks() * partial_bytes(role, stochastic));
   gate_ranges = PooledMemory(pool, slice.ranges() * kFirstPoints * sizeof(GateSums));
   odds_ranges = PooledMemory(pool, slice.ranges() * kGroupPoints * sizeof(std::uint64_t));

@@ -23,6 +23,7 @@ class GridBuffers {
   PooledMemory keys{};
   PooledMemory found{};
   PooledMemory counts{};
+  PooledMemory spectra{};
   /// Lanes of the product moments, then chains of a gate, then odds.
   PooledMemory partial_sums{};
   PooledMemory gate_ranges{};

@@ -1,10 +1,14 @@
 // The algorithms of a grid by Thrust: one template for a device and, in tests, the host.
 #pragma once
 
+#include <thrust/fill.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/constant_iterator.h>
 #include <thrust/iterator/counting_iterator.h>
+#include <thrust/iterator/transform_iterator.h>
 #include <thrust/reduce.h>
+#include <thrust/scan.h>
+#include <thrust/scatter.h>
 #include <thrust/sort.h>
 
 #include <cmath>
@@ -38,6 +42,13 @@ struct WriteKeys {
     }
     call.keys[row * call.slice.count + index] =
         static_cast<std::uint16_t>(row * kSpectrumBins + bin);
+  }
+};
+
+/// The spectrum that a key belongs to.
+struct SpectrumOfKey {
+  CONTOURFUSE_HOST_DEVICE std::uint32_t operator()(std::uint32_t key) const {
+    return key / kSpectrumBins;
   }
 };
 
@@ -163,12 +174,17 @@ class ThrustAlgorithms {
 
   void write_keys(const SpectraCall& call) const { each(call.slice.count, WriteKeys{call}); }
 
-  [[nodiscard]] std::uint32_t count_keys(const HistogramCall& call) const {
+  void accumulate_keys(const AccumulateCall& call) const {
     thrust::sort(policy_, call.keys, call.keys + call.key_count);
     const auto ends =
         thrust::reduce_by_key(policy_, call.keys, call.keys + call.key_count,
                               thrust::constant_iterator<std::uint32_t>(1), call.found, call.counts);
-    return static_cast<std::uint32_t>(ends.first - call.found);
+    constexpr std::uint32_t kBins = kSpectra * kSpectrumBins;
+    thrust::fill(policy_, call.spectra, call.spectra + kBins, 0U);
+    thrust::scatter(policy_, call.counts, ends.second, call.found, call.spectra);
+    const auto spectrum = thrust::make_transform_iterator(
+        thrust::counting_iterator<std::uint32_t>(0), SpectrumOfKey{});
+    thrust::inclusive_scan_by_key(policy_, spectrum, spectrum + kBins, call.spectra, call.spectra);
   }
 
   void measure_products(const ProductMomentsCall& call) const {

@@ -49,6 +49,12 @@ void GroupTally::add(const GroupTally& other, std::size_t points) {
   for (std::size_t i = 0; i < points; ++i) expected[i] += other.expected[i];
 }
 
+void GroupTally::accumulate() {
+  for (FirstPointCounts* counts : {&moved, &changed, &flipped, &within}) {
+    std::inclusive_scan(counts->begin(), counts->end(), counts->begin());
+  }
+}
+
 namespace {
 
 /// The sums of a gate at each point: t is d within γ, and ±γ beyond.
@@ -73,26 +79,16 @@ void write_sums(const PointGroup& group, const GroupTally& tally, std::vector<Gr
 
 void write_points(ScfRole role, bool stochastic, const PointGroup& group, const GroupTally& tally,
                   std::vector<GridPoint>& points) {
-  const bool gate = role == ScfRole::kGate;
-  std::uint64_t changed = 0;
-  std::uint64_t moved = 0;
-  std::uint64_t flipped = 0;
-  std::uint64_t clamped = 0;
-  if (gate) clamped = std::accumulate(tally.within.begin(), tally.within.end(), std::uint64_t{0});
   for (std::size_t i = 0; i < group.count; ++i) {
-    moved += tally.moved[i];
-    changed += tally.changed[i];
-    flipped += tally.flipped[i];
-    clamped -= tally.within[i];
     GridPoint& point = points[group.place[i]];
-    point.moved = moved;
-    const double of_moved = stochastic ? tally.expected[i] : static_cast<double>(changed);
+    point.moved = tally.moved[i];
+    const double of_moved = stochastic ? tally.expected[i] : static_cast<double>(tally.changed[i]);
     point.changed = of_moved + static_cast<double>(tally.negative_zeros);
-    point.lost = static_cast<double>(moved) - of_moved;
-    point.sign_flips = flipped;
-    point.clamped = clamped;
+    point.lost = static_cast<double>(tally.moved[i]) - of_moved;
+    point.sign_flips = tally.flipped[i];
+    point.clamped = tally.within[group.count] - tally.within[i];
   }
-  if (gate) write_sums(group, tally, points);
+  if (role == ScfRole::kGate) write_sums(group, tally, points);
 }
 
 }  // namespace contourfuse

@@ -35,8 +35,8 @@ class HostGridAlgorithms final : public device::GridAlgorithms {
   HostGridAlgorithms(Device& device, device::DevicePool& pool) : turn_(device), allocator_(pool) {}
 
   void write_keys(const device::SpectraCall& call) override { algorithms().write_keys(call); }
-  [[nodiscard]] std::uint32_t count_keys(const device::HistogramCall& call) override {
-    return algorithms().count_keys(call);
+  void accumulate_keys(const device::AccumulateCall& call) override {
+    algorithms().accumulate_keys(call);
   }
   void measure_products(const device::ProductMomentsCall& call) override {
     algorithms().measure_products(call);

@@ -101,6 +101,7 @@ TEST(MakeGrid, PutsSumsAndCountsTogether) {
   std::vector<GroupTally> tallies(2);
   tallies[0].moved[0] = 4;
   tallies[1].changed[0] = 2;
+  for (GroupTally& tally : tallies) tally.accumulate();
   const MatrixGrid grid = make_grid(job, moments_of_four(), parameters, groups, tallies);
   EXPECT_EQ(grid.covered, 4U);
   EXPECT_EQ(grid.weight2, 16);

@@ -61,6 +61,7 @@ TEST(WritePoints, AddsUpWhatHappensAtEarlierPoints) {
   tally.sums[2] = {.change2 = 64, .change = 1000, .weight2 = 1, .weight = 1};
   tally.negative_zeros = 10;
   tally.add(tally, group.count);  // everything twice
+  tally.accumulate();
   std::vector<GridPoint> points(2);
   write_points(ScfRole::kGate, false, group, tally, points);
   const GridPoint& one = points[1];  // γ = 1
@@ -87,6 +88,7 @@ TEST(WritePoints, TakesExpectationsUnderStochasticRounding) {
   tally.negative_zeros = 3;
   tally.expected = {0.25, 4.5};
   tally.add(GroupTally{}, group.count);
+  tally.accumulate();
   std::vector<GridPoint> points(2);
   write_points(ScfRole::kDown, true, group, tally, points);
   EXPECT_EQ(points[1].changed, 3.25);

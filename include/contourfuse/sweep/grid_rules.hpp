@@ -31,7 +31,7 @@ struct GridMoments {
 /// Whether a fuse with the parameter would refuse the element.
 [[nodiscard]] bool is_refused(const MatrixJob& matrix, float weight, float delta, float parameter);
 
-/// The grid; `tallies` as `groups`, and none where the delta is zero.
+/// The grid; `tallies` as `groups`, accumulated, and none where the delta is zero.
 [[nodiscard]] MatrixGrid make_grid(const GridJob& job, const GridMoments& moments,
                                    std::span<const float> parameters,
                                    std::span<const PointGroup> groups,

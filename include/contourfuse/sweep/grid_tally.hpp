@@ -46,7 +46,8 @@ CONTOURFUSE_HOST_DEVICE GateSums operator+(const GateSums& a, const GateSums& b)
 
 using FirstPointCounts = std::array<std::uint64_t, kFirstPoints>;
 
-/// What a group does to some elements, each by the first point at which it happens.
+/// What a group does to some elements: counted by the first point at which it happens, and once
+/// accumulated, up to and with each point.
 struct GroupTally {
   FirstPointCounts moved{};
   FirstPointCounts changed{};  ///< of w ≠ 0, rounded to nearest
@@ -58,9 +59,11 @@ struct GroupTally {
                                                 ///< the stored bits differ)
 
   void add(const GroupTally& other, std::size_t points);
+  /// Makes spectra of the counts.
+  void accumulate();
 };
 
-/// Writes the group's points, less the sums of a down_proj.
+/// Writes the group's points, less the sums of a down_proj. `tally` is accumulated.
 void write_points(ScfRole role, bool stochastic, const PointGroup& group, const GroupTally& tally,
                   std::vector<GridPoint>& points);
 

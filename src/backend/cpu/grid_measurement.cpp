@@ -112,6 +112,7 @@ void GridMeasurement::pass(bool with_moments, bool with_tallies, std::uint64_t p
                  });
   if (with_moments) moments_ = fold_pairwise(moments.data(), moments.size());
   if (with_tallies) tallies_ = tallies.total();
+  for (GroupTally& tally : tallies_) tally.accumulate();
 }
 
 MatrixGrid GridMeasurement::run() {
