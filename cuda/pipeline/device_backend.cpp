@@ -51,7 +51,7 @@ class Run {
     if (failure_) std::rethrow_exception(failure_);
     execution_.end();
     for (std::size_t i = 0; i < job_.matrices.size(); ++i) add_empty(i);
-    files_.add_to(results_);
+    files_.finish(results_);
     return std::move(results_);
   }
 

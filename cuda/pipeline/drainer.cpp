@@ -46,11 +46,12 @@ void Drainer::work() {
 }
 
 void Drainer::drain_plain(const PlainParcel& parcel) {
-  const std::span<const std::byte> bytes = parcel.slot.bytes().first(parcel.bytes);
+  const std::span<std::byte> bytes = parcel.slot.bytes().first(parcel.bytes);
   if (parcel.matrix) weight_hash_.update(bytes);
   {
     const Stage stage(device_, "write", bytes.size());
-    run_.files.write_target(parcel.shard, parcel.offset, parcel.ticket, bytes);
+    run_.files.write_target(parcel.shard, parcel.offset, parcel.ticket, bytes,
+                            ShardFiles::Bytes::kOfTheSource);
   }
   if (!parcel.matrix || !parcel.is_last) return;
   scaling_ = {};
@@ -120,7 +121,7 @@ void Drainer::finish_oldest(const MatrixJob& matrix) {
     run_.files.read_source(matrix.shard, offset + at, run);
   });
   weight_hash_.update(bytes);
-  run_.files.write_target(matrix.shard, offset, oldest.ticket, bytes);
+  run_.files.write_target(matrix.shard, offset, oldest.ticket, bytes, ShardFiles::Bytes::kEdited);
 }
 
 void Drainer::finish_matrix(std::size_t index, std::string delta_hash) {

@@ -1,6 +1,8 @@
 // The files of a run: reads, writes, and hashes in the order of each file.
 #pragma once
 
+#include <tbb/enumerable_thread_specific.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +13,10 @@
 
 #include "contourfuse/core/execution.hpp"
 #include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/io/bulk_reader.hpp"
+#include "contourfuse/io/bulk_writer.hpp"
 #include "contourfuse/io/hash.hpp"
-#include "contourfuse/io/mapped_file.hpp"
+#include "contourfuse/io/page_buffer.hpp"
 #include "contourfuse/io/turnstile.hpp"
 #include "pipeline/stop.hpp"
 
@@ -32,18 +36,20 @@ class ShardFiles final : public WaitingPlace {
 
   void read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out);
   void read_delta(const MatrixJob& matrix, std::uint64_t first, std::span<std::byte> out);
+  enum class Bytes : std::uint8_t { kOfTheSource, kEdited };
   /// Waits for the turn of `ticket`, then hashes what was read.
   void pass_source(std::size_t shard, std::uint64_t ticket, std::span<const std::byte> bytes);
-  /// Writes, waits for the turn of `ticket`, hashes.
+  /// Writes or copies, waits for the turn of `ticket`, hashes.
   void write_target(std::size_t shard, std::uint64_t offset, std::uint64_t ticket,
-                    std::span<const std::byte> bytes);
+                    std::span<std::byte> bytes, Bytes which);
   void abandon() override;
-  /// Hashes and byte counts.
-  void add_to(FuseResults& results) const;
+  /// Finishes the targets; hashes and byte counts.
+  void finish(FuseResults& results);
 
  private:
   struct Shard {
-    std::optional<MappedFile> mapping{};
+    const BulkReader* source = nullptr;
+    std::optional<BulkWriter> target{};
     bool edited = false;
     Turnstile source_turn{};
     Turnstile target_turn{};
@@ -51,9 +57,16 @@ class ShardFiles final : public WaitingPlace {
     Hash128 target_hash{};
     std::uint64_t written_back = 0;  // under target_turn
   };
+  /// This thread's room for `bytes` of a file from `offset`.
+  std::span<std::byte> bounce(std::uint64_t offset, std::size_t bytes);
+  void read_file(const BulkReader& reader, std::uint64_t offset, std::span<std::byte> out);
+  void put(BulkWriter& target, std::uint64_t offset, std::span<std::byte> bytes, Bytes which);
+
   const FuseJob& job_;
   const Execution& execution_;
   Stop& stop_;
+  BulkReaders readers_;
+  tbb::enumerable_thread_specific<PageBuffer> bounces_{};  // for transfers past the page cache
   std::vector<std::unique_ptr<Shard>> shards_{};
   std::atomic<std::uint64_t> source_bytes_ = 0;
   std::atomic<std::uint64_t> delta_bytes_ = 0;

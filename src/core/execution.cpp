@@ -54,4 +54,8 @@ void Execution::check_cancelled() const {
   if (cancellation != nullptr) cancellation->check();
 }
 
+void Execution::pace(std::uint64_t bytes) const {
+  if (rate != nullptr) rate->wait(bytes, cancellation);
+}
+
 }  // namespace contourfuse

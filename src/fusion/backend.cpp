@@ -52,4 +52,16 @@ MatrixResult matrix_result(const MatrixJob& matrix, const ScfNumbers& numbers,
   return result;
 }
 
+void note_refusals(FuseResults& results, const File* read, const File* written) {
+  if (read != nullptr) {
+    results.notes.push_back(
+        fmt::format("The filesystem of {} refuses direct reads: the page cache was used.",
+                    read->path().string()));
+  }
+  if (written != nullptr) {
+    results.notes.push_back(
+        "The output's filesystem refuses direct writes: the page cache was used.");
+  }
+}
+
 }  // namespace contourfuse

@@ -25,6 +25,9 @@ class StoredReader final : public DeltaReader {
     file_->read(offset_ + first * element_bytes_, out);
   }
   [[nodiscard]] bool stored() const noexcept override { return true; }
+  [[nodiscard]] std::optional<StoredElements> place() const override {
+    return StoredElements{file_.get(), offset_};
+  }
 
  private:
   std::shared_ptr<const File> file_;

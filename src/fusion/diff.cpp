@@ -300,6 +300,7 @@ DiffReport diff_checkpoints(const std::string& a, const std::string& b, bool all
     tbb::enumerable_thread_specific<Buffers> buffers;
     tbb::parallel_for(std::size_t{0}, ranges.size(), [&](std::size_t i) {
       execution.check_cancelled();
+      execution.pace(2 * range_bytes(ranges[i]));
       compare(pairs[ranges[i].tensor], ranges[i], buffers.local());
       execution.advance(2 * range_bytes(ranges[i]));
     });
@@ -307,6 +308,7 @@ DiffReport diff_checkpoints(const std::string& a, const std::string& b, bool all
     tbb::parallel_for(std::size_t{0}, again.size(), [&](std::size_t i) {
       execution.check_cancelled();
       Range& range = ranges[again[i]];
+      execution.pace(range_bytes(range));
       const Pair& pair = pairs[range.tensor];
       const std::span bytes = read_range(*pair.a, range, pair.bits, buffers.local().a);
       range.sums =

@@ -43,7 +43,11 @@ OwnedJob make_job(const FusePlan& plan) {
     owned.job.matrices.push_back(matrix_job(matrix, owned.deltas.back().get()));
   }
   owned.job.numbers = scf_numbers(plan.settings.parameters);
-  owned.job.map_sources = plan.settings.read_method == ReadMethod::kMmap;
+  owned.job.read_method = plan.settings.read_method;
+  if (owned.job.read_method == ReadMethod::kAuto) {
+    owned.job.read_method = plan.settings.direct ? ReadMethod::kDirect : ReadMethod::kPread;
+  }
+  owned.job.write_direct = plan.settings.direct;
   owned.job.durable = plan.settings.durability == Durability::kFull;
   return owned;
 }
@@ -58,7 +62,7 @@ void check_unchanged(const FusePlan& plan, const std::vector<File>& sources) {
 }
 
 ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name, bool durable,
-                     std::vector<std::byte>& buffer) {
+                     std::vector<std::byte>& buffer, const Execution& execution) {
   fs::create_directories(to.parent_path());
   const File source = File::open(from);
   File target = File::create(to);
@@ -68,6 +72,7 @@ ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name,
     const auto piece =
         static_cast<std::size_t>(std::min<std::uint64_t>(bytes - done, buffer.size()));
     const std::span<std::byte> part(buffer.data(), piece);
+    execution.pace(2 * piece);
     source.read(done, part);
     target.write(done, part);
     hash.update(part);
@@ -95,8 +100,8 @@ std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& f
   for (const fs::path& file : plan.base.side_files) {
     execution.check_cancelled();
     if (plan.settings.model_card && file == kModelCard) continue;
-    listed.push_back(
-        copy_file(plan.base.folder / file, folder / file, file.generic_string(), durable, buffer));
+    listed.push_back(copy_file(plan.base.folder / file, folder / file, file.generic_string(),
+                               durable, buffer, execution));
   }
   if (plan.settings.model_card) listed.push_back(write_card(plan, folder / kModelCard, durable));
   std::sort(listed.begin(), listed.end(),
@@ -116,9 +121,11 @@ FuseReport run_fuse(const FusePlan& plan, Backend& backend, const Execution& exe
   targets.reserve(owned.sources.size());
   for (std::size_t i = 0; i < owned.sources.size(); ++i) {
     const Shard& shard = plan.base.shards[i];
-    targets.push_back(File::create(partial.path() / shard.file));
-    targets.back().allocate(shard.header.file_bytes());
-    owned.job.shards[i].target = &targets[i];
+    File& target = targets.emplace_back(File::create(partial.path() / shard.file));
+    ShardJob& job = owned.job.shards[i];
+    job.target = &target;
+    job.copying = clone_or_choose(*job.source, target);
+    if (job.copying != CopyMethod::kCloned) target.allocate(job.bytes);
   }
   FuseReport report;
   report.results = backend.run(owned.job, execution);

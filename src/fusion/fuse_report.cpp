@@ -185,6 +185,7 @@ nlohmann::ordered_json fuse_document(const FusePlan& plan, const FuseReport& rep
   out["bytes"] = {
       {"read", report.dry_run ? planned.read : report.results.bytes_read},
       {"written", report.dry_run ? planned.written : report.results.bytes_written},
+      {"cloned", report.results.bytes_cloned},
       {"delta_read", report.dry_run ? planned.delta_read : report.results.delta_bytes_read}};
   out["seconds"] = report.seconds;
   return out;
@@ -199,6 +200,7 @@ std::vector<std::string> fuse_advice(const FusePlan& plan, const FuseReport& rep
                     plan.partial.size()));
   }
   if (report.dry_run) return advice;
+  advice.insert(advice.end(), report.results.notes.begin(), report.results.notes.end());
   const Role down = Role::kDown;
   const FuseTotals downs = fuse_totals(plan, report, &down);
   add_lost(advice, "down", "--alpha", downs.counts);

@@ -90,9 +90,10 @@ std::string hash_of(std::string_view text) {
 OrderedJson make_manifest(const FusePlan& plan, const FuseReport& report,
                           const std::vector<ListedFile>& side_files) {
   OrderedJson manifest = fuse_document(plan, report);
-  // What two equal runs into different folders do not share.
+  // What two equal runs into different folders or filesystems do not share.
   manifest.erase("seconds");
   manifest.erase("output");
+  manifest.erase("bytes");
   manifest["command"] = plan.settings.command;
   manifest["base"] = describe_base(plan, report);
   manifest["delta"] = describe_delta(plan, report);

@@ -35,9 +35,10 @@ struct ScanBuffers {
 /// Header and tensors of positive size, in the order of the file.
 [[nodiscard]] std::vector<Segment> segments_of(const SafetensorsHeader& header);
 
-/// `base` may be null; else it has the size of `file` and `base_header` is its header.
+/// On all threads. `base` may be null; else it has the size of `file` and `base_header` is its
+/// header.
 [[nodiscard]] ShardScan scan_shard(const File& file, const File* base,
-                                   const SafetensorsHeader* base_header, ScanBuffers& buffers,
+                                   const SafetensorsHeader* base_header,
                                    const Execution& execution);
 
 /// XXH3-128 of bytes [begin, end).

@@ -3,11 +3,9 @@
 
 #include <fmt/format.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_group.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <system_error>
 #include <utility>
@@ -138,9 +136,6 @@ class Verifier {
       if (!is_hidden(name)) problem(name, {}, "is not in the manifest");
     }
     check("no file is missing or extra (dot-files apart)");
-    // The longest first, so that no worker is left alone with it at the end.
-    std::ranges::stable_sort(items_, std::ranges::greater{},
-                             [](const Item& item) { return item.facts.bytes; });
   }
 
   /// Takes what is listed out of `found`.
@@ -177,13 +172,13 @@ class Verifier {
     return shard != nullptr && shard->header.file_bytes() == item.facts.bytes ? shard : nullptr;
   }
 
-  void scan(Item& item, ScanBuffers& buffers) const {
+  void scan(Item& item) const {
     try {
       const File file = File::open(item.path);
       std::optional<File> base;
       if (item.base_shard != nullptr) base = File::open(base_->folder / item.name);
       item.scan = scan_shard(file, base ? &*base : nullptr,
-                             base ? &item.base_shard->header : nullptr, buffers, execution_);
+                             base ? &item.base_shard->header : nullptr, execution_);
     } catch (const Error& error) {
       if (is_interruption(error)) throw;
       item.unreadable = error.what();
@@ -196,19 +191,9 @@ class Verifier {
       bytes += item.facts.bytes * (item.base_shard != nullptr ? 2 : 1);
     }
     execution_.begin("verify", bytes);
-    const auto workers = std::min(static_cast<std::size_t>(execution_.thread_count()),
-                                  std::max<std::size_t>(items_.size(), 1));
-    std::atomic<std::size_t> next{0};
-    tbb::task_arena arena(static_cast<int>(workers));
+    tbb::task_arena arena(execution_.thread_count());
     arena.execute([&] {
-      tbb::task_group group;
-      for (std::size_t worker = 0; worker < workers; ++worker) {
-        group.run([&] {
-          ScanBuffers buffers;
-          for (std::size_t i = next++; i < items_.size(); i = next++) scan(items_[i], buffers);
-        });
-      }
-      group.wait();
+      for (Item& item : items_) scan(item);
     });
     execution_.end();
     report_.files += items_.size();
@@ -236,7 +221,7 @@ class Verifier {
     ScanBuffers buffers;
     const std::size_t before = report_.problems.size();
     std::vector<Segment> segments = item.scan.segments;
-    if (segments.empty()) segments = segments_from_recorded_base(item, buffers);
+    if (segments.empty()) segments = segments_from_recorded_base(item);
     const bool has_base = !segments.empty();
     if (!has_base) {
       try {
@@ -272,7 +257,7 @@ class Verifier {
 
   /// The base that the manifest names, if it is still there and still the same, tells where a shard
   /// differs without having been asked for.
-  std::vector<Segment> segments_from_recorded_base(const Item& item, ScanBuffers& buffers) const {
+  std::vector<Segment> segments_from_recorded_base(const Item& item) const {
     const auto recorded = facts_.base_shards.find(item.name);
     if (base_is_given_ || recorded == facts_.base_shards.end()) return {};
     try {
@@ -280,7 +265,7 @@ class Verifier {
       const SafetensorsHeader header = read_safetensors_header(path);
       if (header.file_bytes() != item.facts.bytes) return {};
       const File base = File::open(path);
-      ShardScan scan = scan_shard(File::open(item.path), &base, &header, buffers, execution_);
+      ShardScan scan = scan_shard(File::open(item.path), &base, &header, execution_);
       return scan.base_hash == recorded->second.hash ? std::move(scan.segments)
                                                      : std::vector<Segment>{};
     } catch (const Error& error) {

@@ -14,6 +14,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/core/shape.hpp"
+#include "contourfuse/io/page_buffer.hpp"
 #include "io_error.hpp"
 #include "unique_suffix.hpp"
 
@@ -109,42 +110,74 @@ FileIdentity File::identity() const {
       .modified_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
-void File::read(std::uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    if (offset > kLargestOffset) {
-      throw Error(Failure::kFailed, "io-short-read", "the file ends before these bytes",
-                  place_in(path_, offset, out.size()));
+std::optional<File> File::open_direct(Access access) const {
+  const int descriptor =
+      open_again(path_, O_DIRECT | O_NONBLOCK | (access == Access::kRead ? O_RDONLY : O_WRONLY));
+  if (descriptor < 0) return std::nullopt;  // EINVAL as a rule
+  std::optional<File> direct(File(descriptor, path_));
+  const FileIdentity here = identity();
+  const FileIdentity there = direct->identity();
+  if (here.device != there.device || here.inode != there.inode) return std::nullopt;
+#ifdef STATX_DIOALIGN
+  struct statx facts {};
+  if (::statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) == 0 &&
+      (facts.stx_mask & STATX_DIOALIGN) != 0) {
+    // 0: not this file.
+    if (facts.stx_dio_offset_align == 0 || facts.stx_dio_offset_align > kDirectBlock ||
+        facts.stx_dio_mem_align > kDirectBlock) {
+      return std::nullopt;
     }
+  }
+#endif
+  return direct;
+}
+
+std::optional<std::size_t> File::read_some(std::uint64_t offset, std::span<std::byte> out) const {
+  if (offset > kLargestOffset) return 0;
+  for (;;) {
     const ssize_t moved = ::pread(descriptor_, out.data(), std::min(out.size(), kLargestTransfer),
                                   static_cast<off_t>(offset));
-    if (moved < 0) {
-      if (errno == EINTR) continue;
-      throw_io_error(errno, "read", place_in(path_, offset, out.size()));
-    }
-    if (moved == 0) {
+    if (moved >= 0) return static_cast<std::size_t>(moved);
+    if (errno == EINVAL) return std::nullopt;
+    if (errno != EINTR) throw_io_error(errno, "read", place_in(path_, offset, out.size()));
+  }
+}
+
+void File::read(std::uint64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const std::optional<std::size_t> moved = read_some(offset, out);
+    if (!moved) throw_io_error(EINVAL, "read", place_in(path_, offset, out.size()));
+    if (*moved == 0) {
       throw Error(Failure::kFailed, "io-short-read", "the file ends before these bytes",
                   place_in(path_, offset, out.size()),
                   "the file is shorter than it was or than it says; fetch it again");
     }
-    out = out.subspan(static_cast<std::size_t>(moved));
-    offset += static_cast<std::uint64_t>(moved);
+    out = out.subspan(*moved);
+    offset += *moved;
+  }
+}
+
+std::optional<std::size_t> File::write_some(std::uint64_t offset,
+                                            std::span<const std::byte> bytes) {
+  if (offset > kLargestOffset)
+    throw_io_error(EFBIG, "write", place_in(path_, offset, bytes.size()));
+  for (;;) {
+    const ssize_t moved =
+        ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), kLargestTransfer),
+                 static_cast<off_t>(offset));
+    if (moved > 0) return static_cast<std::size_t>(moved);
+    if (moved == 0) throw_io_error(EIO, "write", place_in(path_, offset, bytes.size()));
+    if (errno == EINVAL) return std::nullopt;
+    if (errno != EINTR) throw_io_error(errno, "write", place_in(path_, offset, bytes.size()));
   }
 }
 
 void File::write(std::uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    if (offset > kLargestOffset)
-      throw_io_error(EFBIG, "write", place_in(path_, offset, bytes.size()));
-    const ssize_t moved =
-        ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), kLargestTransfer),
-                 static_cast<off_t>(offset));
-    if (moved < 0) {
-      if (errno == EINTR) continue;
-      throw_io_error(errno, "write", place_in(path_, offset, bytes.size()));
-    }
-    if (moved == 0) throw_io_error(EIO, "write", place_in(path_, offset, bytes.size()));
-    bytes = bytes.subspan(static_cast<std::size_t>(moved));
-    offset += static_cast<std::uint64_t>(moved);
+    const std::optional<std::size_t> moved = write_some(offset, bytes);
+    if (!moved) throw_io_error(EINVAL, "write", place_in(path_, offset, bytes.size()));
+    bytes = bytes.subspan(*moved);
+    offset += *moved;
   }
 }
 
@@ -161,11 +194,16 @@ void File::allocate(std::uint64_t bytes) {
     throw_io_error(errno, "reserve space", place_in(path_, 0, bytes));
   }
   // The size becomes the same as where space can be reserved; never less than it was.
-  if (size() >= bytes) return;
+  if (size() < bytes) resize(bytes);
+}
+
+void File::resize(std::uint64_t bytes) {
+  if (bytes > kLargestOffset) throw_io_error(EFBIG, "resize", place_in(path_, 0, bytes));
+  int result = 0;
   do {
     result = ::ftruncate(descriptor_, static_cast<off_t>(bytes));
   } while (result != 0 && errno == EINTR);
-  if (result != 0) throw_io_error(errno, "extend", place_in(path_, 0, bytes));
+  if (result != 0) throw_io_error(errno, "resize", place_in(path_, 0, bytes));
 }
 
 void File::start_writeback(std::uint64_t offset, std::uint64_t bytes) noexcept {

@@ -127,15 +127,25 @@ std::vector<Piece> cut(const std::vector<TensorSpec>& tensors, std::uint64_t off
 
 class ShardWriter {
  public:
-  ShardWriter(std::uint64_t seed, bool durable, const Execution& execution)
-      : seed_(seed), durable_(durable), execution_(execution), arena_(execution.thread_count()) {}
+  ShardWriter(const SynthSettings& settings, const Execution& execution)
+      : settings_(settings),
+        durable_(settings.durability == Durability::kFull),
+        execution_(execution),
+        arena_(execution.thread_count()) {}
 
   void write(const std::filesystem::path& path, const std::vector<TensorSpec>& tensors) {
     const std::string header = make_safetensors_header(tensors, {{"format", "pt"}});
     File file = File::create(path);
-    file.allocate(header.size() + bytes_of(tensors));
+    const std::uint64_t bytes = header.size() + bytes_of(tensors);
+    settings_.sparse ? file.resize(bytes) : file.allocate(bytes);
     file.write(0, std::as_bytes(std::span(header)));
-    const std::vector<Piece> pieces = cut(tensors, header.size());
+    if (!settings_.sparse) write_weights(file, tensors, header.size());
+    if (durable_) file.sync();
+  }
+
+ private:
+  void write_weights(File& file, const std::vector<TensorSpec>& tensors, std::uint64_t offset) {
+    const std::vector<Piece> pieces = cut(tensors, offset);
     arena_.execute([&] {
       tbb::parallel_for(tbb::blocked_range<std::size_t>(0, pieces.size(), 1),
                         [&](const tbb::blocked_range<std::size_t>& range) {
@@ -144,22 +154,20 @@ class ShardWriter {
                           }
                         });
     });
-    if (durable_) file.sync();
   }
 
- private:
   void write_piece(File& file, const TensorSpec& tensor, const Piece& piece) {
     execution_.check_cancelled();
     std::vector<std::uint16_t>& buffer = buffers_.local();
     buffer.resize(piece.elements);
-    SynthWeights(seed_, tensor.name).fill(piece.first, buffer);
+    SynthWeights(settings_.seed, tensor.name).fill(piece.first, buffer);
     const auto bytes = std::as_bytes(std::span(buffer));
     file.write(piece.offset, bytes);
     if (durable_) file.start_writeback(piece.offset, bytes.size());
     execution_.advance(bytes.size());
   }
 
-  std::uint64_t seed_;
+  const SynthSettings& settings_;
   bool durable_;
   const Execution& execution_;
   tbb::task_arena arena_;
@@ -236,8 +244,8 @@ SynthResult synthesize(const SynthSettings& settings, const Execution& execution
 
   const bool durable = settings.durability == Durability::kFull;
   PartialFolder partial(settings.output, settings.overwrite, settings.durability);
-  execution.begin("synth", result.bytes);
-  ShardWriter writer(settings.seed, durable, execution);
+  execution.begin("synth", settings.sparse ? 0 : result.bytes);
+  ShardWriter writer(settings, execution);
   for (std::size_t n = 0; n < shards.size(); ++n) {
     writer.write(partial.path() / shard_name(n, shards.size()), shards[n]);
   }

@@ -142,6 +142,7 @@ class DeltaWriter {
         execution_.check_cancelled();
         const std::uint64_t first = chunk * kChunkElements;
         const std::span out(buffer.data(), std::min(kChunkElements, matrix.elements - first));
+        execution_.pace(out.size_bytes());
         generator.generate(matrix.role, first, out);
         file.write(matrix.offset + 2 * first, std::as_bytes(out));
         writeback.wrote(matrix.offset + 2 * first, out.size_bytes());

@@ -70,7 +70,7 @@ def test_a_dry_run_writes_nothing(tmp_path, base, delta):
         assert DOCUMENT_KEYS - {"seconds"} <= set(document) <= DOCUMENT_KEYS
         assert set(document["architecture"]) == {"family", "layers", "hidden_size", "activation"}
         assert set(document["coverage"]) == {"missing_keys", "unknown_keys", "partial", "index_problems"}
-        assert set(document["bytes"]) == {"read", "written", "delta_read"}
+        assert set(document["bytes"]) == {"read", "written", "cloned", "delta_read"}
     for key in ("schema", "version", "model", "weights", "parameters", "architecture", "selected_layers", "coverage"):
         assert dry[key] == wet[key], key
     assert wet["architecture"] == {"family": "gemma4_text", "layers": 6, "hidden_size": 40, "activation": "gelu_pytorch_tanh"}
@@ -85,7 +85,7 @@ def test_a_dry_run_that_could_not_start(tmp_path, base):
 def test_bytes_are_those_of_the_files(tmp_path, base, stored, recipe):
     shards = sum(os.path.getsize(base / s) for s in shard_names(base))
     document = fuse(base, stored, tmp_path / "stored")
-    assert document["bytes"]["written"] >= shards and document["bytes"]["read"] >= shards
+    assert document["bytes"]["written"] + document["bytes"]["cloned"] == shards and document["bytes"]["read"] >= shards
     assert document["bytes"]["delta_read"] > 0
     assert fuse(base, recipe, tmp_path / "recipe")["bytes"]["delta_read"] == 0
 

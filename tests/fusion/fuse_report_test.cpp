@@ -39,6 +39,8 @@ class Report : public test::Fusing {
     down.alpha_dynamic = 2.0F;
     report.results.bytes_read = 1000;
     report.results.bytes_written = 600;
+    report.results.bytes_cloned = 50;
+    report.results.notes = {"One file was not treated as asked."};
     report.results.delta_bytes_read = 88;
   }
   [[nodiscard]] bool advises(const std::string& words) const {
@@ -108,6 +110,8 @@ TEST_F(Report, GivesEachMatrixItsQuotients) {
   EXPECT_EQ(document["totals"]["lost"], 19);
   EXPECT_EQ(document["bytes"]["read"], 1000);
   EXPECT_EQ(document["bytes"]["written"], 600);
+  EXPECT_EQ(document["bytes"]["cloned"], 50);
+  EXPECT_TRUE(advises("not treated as asked"));
   EXPECT_EQ(document["coverage"]["partial"], nlohmann::ordered_json({kGate}));
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include <iterator>
 #include <stdexcept>
 #include <utility>
@@ -47,7 +49,8 @@ TEST_F(RunFuse, HandsTheBackendThePlansNumbers) {
   EXPECT_TRUE(backend.numbers.stochastic);
   EXPECT_EQ(backend.numbers.rounding_seed, 0xFFFFFFFFFFFFFFFFU);
   EXPECT_TRUE(backend.numbers.keep_nonfinite);
-  EXPECT_TRUE(backend.map_sources);
+  EXPECT_EQ(backend.read_method, ReadMethod::kMmap);
+  EXPECT_FALSE(backend.write_direct);
   EXPECT_FALSE(backend.durable);
   ASSERT_EQ(backend.matrices.size(), 2U);
   EXPECT_EQ(backend.matrices[0].name, kGate);
@@ -59,6 +62,36 @@ TEST_F(RunFuse, HandsTheBackendThePlansNumbers) {
   EXPECT_EQ(backend.matrices[1].cols, 6U);
   EXPECT_EQ(backend.matrices[1].covered_cols, 5U);
   EXPECT_EQ(backend.deltas, (std::vector<std::string>{bf16_bytes(24, 8), bf16_bytes(20, 9)}));
+}
+
+TEST_F(RunFuse, ReadsPastTheCacheWhereItWritesSo) {
+  write_whole_delta();
+  for (const auto& [method, direct, expected] :
+       {std::tuple{ReadMethod::kAuto, false, ReadMethod::kPread},
+        std::tuple{ReadMethod::kAuto, true, ReadMethod::kDirect},
+        std::tuple{ReadMethod::kPread, true, ReadMethod::kPread},
+        std::tuple{ReadMethod::kDirect, false, ReadMethod::kDirect}}) {
+    settings.read_method = method;
+    settings.direct = direct;
+    recompute(plan_fuse(settings), backend, {});
+    EXPECT_EQ(backend.read_method, expected);
+    EXPECT_EQ(backend.write_direct, direct);
+  }
+}
+
+TEST_F(RunFuse, KnowsWhereAStoredDeltaLies) {
+  write_whole_delta();
+  const FusePlan plan = plan_fuse(settings);
+  for (const PlannedMatrix& matrix : plan.matrices) {
+    const auto reader = plan.delta.reader(*plan.base.find_layer(matrix.layer), matrix.role);
+    const auto place = reader->place();
+    ASSERT_TRUE(place);
+    std::vector<std::byte> elements(48);
+    std::vector<std::byte> bytes(48);
+    reader->read(0, elements);
+    place->file->read(place->offset, bytes);
+    EXPECT_EQ(elements, bytes);
+  }
 }
 
 TEST_F(RunFuse, GivesEachNormItsRule) {

@@ -61,7 +61,8 @@ class CopyingBackend final : public Backend {
   FuseResults run(const FuseJob& job, const Execution& /*execution*/) override {
     numbers = job.numbers;
     matrices = job.matrices;
-    map_sources = job.map_sources;
+    read_method = job.read_method;
+    write_direct = job.write_direct;
     durable = job.durable;
     for (const ShardJob& shard : job.shards) {
       had_target = shard.target != nullptr;
@@ -86,7 +87,8 @@ class CopyingBackend final : public Backend {
   ScfNumbers numbers{};
   std::vector<MatrixJob> matrices{};
   std::vector<std::string> deltas{};
-  bool map_sources = false;
+  ReadMethod read_method = ReadMethod::kAuto;
+  bool write_direct = false;
   bool durable = false;
   bool had_target = false;
   std::function<void()> on_run{};

@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "neuron": ["model", "io", "numeric", "core"],
     "fusion": ["neuron", "model", "io", "numeric", "core"],
     "sweep": ["fusion", "neuron", "model", "io", "numeric", "core"],
+    "measure": ["fusion", "model", "io", "numeric", "core"],
     "report": ["core"],
     "backend/cpu": ["fusion/backend.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
                     "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",

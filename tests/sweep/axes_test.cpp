@@ -38,6 +38,9 @@ TEST(Axis, RangesReachBothEnds) {
       alphas({"log:0.01:100:5"}),
       ElementsAre(0.01, DoubleNear(0.1, 1e-15), DoubleNear(1, 1e-14), DoubleNear(10, 1e-13), 100));
   EXPECT_THAT(alphas({"lin:2:2:1", "3"}), ElementsAre(2, 3));
+  // Their formulas would miss the high end by a bit.
+  EXPECT_EQ(alphas({"log:0.3:0.9:3"}).back(), 0.9);
+  EXPECT_EQ(alphas({"lin:0.3:0.9:3"}).back(), 0.9);
 }
 
 TEST(Axis, SaysWhatIsWrong) {

@@ -83,6 +83,15 @@ TEST_F(BudgetFront, TakesDriftWhereNothingElseIsMeasured) {
   EXPECT_EQ(report.best->gamma, 1U);
 }
 
+TEST_F(BudgetFront, HoldsAPointAtTheLimit) {
+  settings.alphas = {1};
+  settings.gammas = {1};
+  settings.budget = Budget{BudgetMetric::kDrift, 0.5};
+  EXPECT_EQ(find_budget(plan_sweep(settings), drifting({0}, {0.5})).front.size(), 1U);
+  settings.budget = Budget{BudgetMetric::kDrift, 0.499};
+  EXPECT_TRUE(find_budget(plan_sweep(settings), drifting({0}, {0.5})).front.empty());
+}
+
 TEST_F(BudgetFront, RefusesAMetricThatIsNotMeasured) {
   settings.budget = Budget{BudgetMetric::kOutputError, 1};
   settings.probe_tokens = 1;

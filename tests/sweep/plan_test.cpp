@@ -85,6 +85,17 @@ TEST_F(SweepPlanning, ComparesFilesWhereHashesAreTooDear) {
   std::filesystem::last_write_time(shard(), time + std::chrono::seconds(1));
   EXPECT_EQ(error_of([&] { static_cast<void>(load_plan(run())); }).kind(), "input-changed");
   EXPECT_EQ(error_of([&] { check_contents(plan, {0}); }).place().file, shard().string());
+  // The same time, of a copy in its place and of a file that grew.
+  const auto bytes = test::read_bytes(shard());
+  std::filesystem::rename(shard(), folder.path() / "moved");
+  test::write_bytes(shard(), bytes);
+  std::filesystem::last_write_time(shard(), time);
+  EXPECT_EQ(error_of([&] { check_contents(plan, {0}); }).kind(), "input-changed");
+  std::filesystem::rename(folder.path() / "moved", shard());
+  std::filesystem::last_write_time(shard(), time);
+  EXPECT_EQ(error_of([&] { check_contents(plan, {0}); }).kind(), "none");
+  plan.files[0].bytes += 1;
+  EXPECT_EQ(error_of([&] { check_contents(plan, {0}); }).kind(), "input-changed");
 }
 
 TEST_F(SweepPlanning, RefusesAnotherModelInTheSamePlace) {

@@ -50,7 +50,11 @@ TEST_F(Results, PoolNumeratorsAndDenominators) {
   const SweepResults results = make_results({layer(3, 1), layer(5, 8)});
   const MatrixGrid& gate = *results.total.gate;
   EXPECT_EQ(gate.covered, 20U);
+  EXPECT_EQ(gate.points[0].moved, 18U);
   EXPECT_EQ(gate.points[0].changed, 16);
+  EXPECT_EQ(gate.points[0].lost, 2);
+  EXPECT_EQ(gate.points[0].clamped, 6U);
+  EXPECT_EQ(gate.points[0].sign_flips, 4U);
   EXPECT_DOUBLE_EQ(*drift(gate, gate.points[0]), 0.5);  // √((1 + 8) / (4 + 32))
   EXPECT_DOUBLE_EQ(*mean_shift(gate, gate.points[0]), 0.5);
   EXPECT_FALSE(drift(*results.total.down, results.total.down->points[0]).has_value());

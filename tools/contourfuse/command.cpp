@@ -59,4 +59,17 @@ void add_pinned_flag(CLI::App& command, Session& session) {
       ->group("Common");
 }
 
+void add_limit_flag(CLI::App& command, Session& session) {
+  command
+      .add_option_function<std::string>(
+          "--limit-rate",
+          [&flags = session.flags](const std::string& text) {
+            flags.limit_rate = parse_size("--limit-rate", text);
+          },
+          "Bytes read and written a second at most, such as 500MB, for storage that others share "
+          "(default: no limit)")
+      ->type_name("SIZE")
+      ->group("Common");
+}
+
 }  // namespace contourfuse

@@ -19,6 +19,7 @@ struct RunFlags {
   std::string device = "auto";
   std::uint64_t pinned_mb = 512;  ///< host memory that a CUDA backend may lock, in MB
   std::string profile{};          ///< file for a trace of stages; empty: none
+  std::uint64_t limit_rate = 0;   ///< bytes read and written a second; 0: no limit
 };
 
 /// What a parsed subcommand wants to do; returns the exit code. Called after parsing, so that what
@@ -38,6 +39,9 @@ CLI::App* add_command(CLI::App& app, Session& session, const std::string& name,
 
 /// --pinned-mb, for the commands that run a backend.
 void add_pinned_flag(CLI::App& command, Session& session);
+
+/// --limit-rate, for the commands that read or write whole checkpoints.
+void add_limit_flag(CLI::App& command, Session& session);
 
 // One file each; they add themselves to `app` and set `session.action` when chosen.
 void add_neurons_command(CLI::App& app, Session& session);

@@ -145,6 +145,7 @@ void add_diff_command(CLI::App& app, Session& session) {
   command->add_option("A", request->a, "A checkpoint, hub id or safetensors file")->required();
   command->add_option("B", request->b, "Another one")->required();
   command->add_flag("--all", request->all, "List the tensors that are the same, too");
+  add_limit_flag(*command, session);
 
   command->callback([&session, request] {
     session.action = [&session, request](const Execution& execution) {

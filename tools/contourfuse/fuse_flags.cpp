@@ -97,8 +97,15 @@ void add_fuse_flags(CLI::App& command, Session& session) {
       ->group("Files");
   add_choice<ReadMethod>(
       command, "--io", settings.read_method,
-      {{"auto", ReadMethod::kPread}, {"pread", ReadMethod::kPread}, {"mmap", ReadMethod::kMmap}},
-      "How the sources are read (default: auto)")
+      {{"auto", ReadMethod::kAuto},
+       {"pread", ReadMethod::kPread},
+       {"mmap", ReadMethod::kMmap},
+       {"direct", ReadMethod::kDirect}},
+      "How model and delta are read (default: auto, which is pread, or direct with --direct)")
+      ->group("Files");
+  command
+      .add_flag("--direct", settings.direct,
+                "Write past the page cache, and read so: for models larger than memory")
       ->group("Files");
   add_choice<Durability>(command, "--durability", settings.durability,
                          {{"full", Durability::kFull}, {"none", Durability::kNone}},
@@ -107,6 +114,7 @@ void add_fuse_flags(CLI::App& command, Session& session) {
       ->group("Files");
 
   add_pinned_flag(command, session);
+  add_limit_flag(command, session);
 
   command.callback([&session, request] {
     FuseSettings& chosen = request->settings;

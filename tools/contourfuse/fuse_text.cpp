@@ -137,9 +137,12 @@ void print_fuse_report(const FusePlan& plan, const FuseReport& report) {
   }
   print_mismatches(plan);
   const FuseResults& results = report.results;
+  const std::string cloned =
+      results.bytes_cloned == 0 ? std::string()
+                                : fmt::format(" and {} cloned", format_bytes(results.bytes_cloned));
   print_text(fmt::format(
-      "wrote {}: {} in {} ({} read and written)\n", visible(plan.settings.output.string()),
-      format_bytes(results.bytes_written), format_duration(report.seconds),
+      "wrote {}: {}{} in {} ({} read and written)\n", visible(plan.settings.output.string()),
+      format_bytes(results.bytes_written), cloned, format_duration(report.seconds),
       format_rate(static_cast<double>(results.bytes_read + results.bytes_written) /
                   std::max(report.seconds, 1e-6))));
 }

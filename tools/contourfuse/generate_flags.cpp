@@ -120,6 +120,8 @@ void add_generate_flags(CLI::App& command, Session& session) {
                          "full: on disk before it is called done; none: left to the system "
                          "(default: full)");
 
+  add_limit_flag(command, session);
+
   command.callback([&session, settings] {
     if (settings->output.empty()) throw CLI::RequiredError("--output-dir");
     session.action = [&session, settings](const Execution& execution) {

@@ -94,6 +94,8 @@ int run(int argc, char** argv) {
     if (!session.flags.quiet && stderr_is_terminal()) execution.progress = &progress;
     Trace trace;
     if (!session.flags.profile.empty()) execution.trace = &trace;
+    RateLimit rate(session.flags.limit_rate);
+    if (session.flags.limit_rate > 0) execution.rate = &rate;
     const int code = session.action(execution);
     if (execution.trace != nullptr) write_text(session.flags.profile, trace.json(), false);
     finish_output();

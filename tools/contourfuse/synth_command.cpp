@@ -77,6 +77,8 @@ void add_synth_command(CLI::App& app, Session& session) {
   add_whole_number(
       *command, "--seed", [settings](std::uint64_t n) { settings->seed = n; },
       "Seed of the weights (default: 0)");
+  command->add_flag("--sparse", settings->sparse,
+                    "Real sizes without data: weights are holes, which take no room and read as 0");
   command->add_flag("--overwrite", settings->overwrite, "Replace an existing folder, atomically");
   add_choice<Durability>(*command, "--durability", settings->durability,
                          {{"full", Durability::kFull}, {"none", Durability::kNone}},

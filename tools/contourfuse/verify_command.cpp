@@ -99,6 +99,7 @@ void add_verify_command(CLI::App& app, Session& session) {
                     "Compute every edited tensor again; needs --base and --weights");
 
   add_pinned_flag(*command, session);
+  add_limit_flag(*command, session);
 
   command->callback([&session, settings] {
     if (settings->recompute && (!settings->base || !settings->weights)) {

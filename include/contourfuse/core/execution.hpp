@@ -1,8 +1,9 @@
-// How a long call is to be run: threads, progress, cancellation.
+// How a long call is to be run: threads, progress, cancellation, rate.
 #pragma once
 
 #include "contourfuse/core/cancellation.hpp"
 #include "contourfuse/core/progress.hpp"
+#include "contourfuse/core/rate_limit.hpp"
 #include "contourfuse/core/trace.hpp"
 
 namespace contourfuse {
@@ -12,6 +13,7 @@ struct Execution {
   Progress* progress = nullptr;                ///< not owned; null: silent
   const Cancellation* cancellation = nullptr;  ///< not owned; null: cannot be cancelled
   Trace* trace = nullptr;                      ///< not owned; null: no stage is recorded
+  RateLimit* rate = nullptr;                   ///< not owned; null: as fast as it goes
 
   /// `threads`, or the processors of this process's affinity mask.
   [[nodiscard]] int thread_count() const;
@@ -20,6 +22,8 @@ struct Execution {
   void end() const;
   /// Throws when cancelled.
   void check_cancelled() const;
+  /// Before `bytes` are read or written: waits for their turn. Throws when cancelled.
+  void pace(std::uint64_t bytes) const;
 };
 
 }  // namespace contourfuse

@@ -12,6 +12,8 @@
 
 #include "contourfuse/core/dtype.hpp"
 #include "contourfuse/core/execution.hpp"
+#include "contourfuse/io/bulk_reader.hpp"
+#include "contourfuse/io/clone.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/numeric/delta_tables.hpp"
 #include "contourfuse/numeric/moments.hpp"
@@ -20,6 +22,12 @@
 #include "contourfuse/numeric/scf.hpp"
 
 namespace contourfuse {
+
+/// Where a delta matrix lies: its first element in a file.
+struct StoredElements {
+  const File* file = nullptr;  ///< not owned; outlives the reader's use
+  std::uint64_t offset = 0;
+};
 
 /// The elements of one delta matrix, stored or made on the fly. Thread-safe.
 class DeltaReader {
@@ -38,6 +46,8 @@ class DeltaReader {
   [[nodiscard]] virtual std::optional<DeltaTables> tables() const { return std::nullopt; }
   /// True if reading moves stored bytes, false if the elements are made.
   [[nodiscard]] virtual bool stored() const noexcept = 0;
+  /// For backends that read files in their own way; nothing if the elements lie in none.
+  [[nodiscard]] virtual std::optional<StoredElements> place() const { return std::nullopt; }
 };
 
 /// One matrix to edit.
@@ -74,14 +84,16 @@ struct ShardJob {
   File* target = nullptr;        ///< not owned; null: compute and hash, write nothing
   std::uint64_t bytes = 0;
   std::uint64_t begin = 0;  ///< above 0 only without a target: hashes are of what was read
+  CopyMethod copying = CopyMethod::kWrite;  ///< how what is not edited gets into the target
 };
 
 struct FuseJob {
   std::vector<ShardJob> shards{};
   std::vector<MatrixJob> matrices{};  ///< by shard, then offset
   ScfNumbers numbers{};
-  bool map_sources = false;  ///< read through mappings
-  bool durable = true;       ///< start writeback on the way
+  ReadMethod read_method = ReadMethod::kPread;  ///< of sources and stored deltas
+  bool write_direct = false;                    ///< past the page cache
+  bool durable = true;                          ///< start writeback on the way
 };
 
 struct MatrixResult {
@@ -114,10 +126,15 @@ struct ShardResult {
 struct FuseResults {
   std::vector<MatrixResult> matrices{};  ///< as FuseJob::matrices
   std::vector<ShardResult> shards{};
-  std::uint64_t bytes_read = 0;  ///< base and delta
-  std::uint64_t bytes_written = 0;
+  std::uint64_t bytes_read = 0;     ///< base and delta
+  std::uint64_t bytes_written = 0;  ///< by this process
+  std::uint64_t bytes_cloned = 0;   ///< that the filesystem took over from the base
   std::uint64_t delta_bytes_read = 0;
+  std::vector<std::string> notes{};  ///< sentences about files that were not treated as asked
 };
+
+/// Tells where transfers past the page cache were asked for and refused; null: nowhere.
+void note_refusals(FuseResults& results, const File* read, const File* written);
 
 class Backend {
  public:

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "contourfuse/io/bulk_reader.hpp"
 #include "contourfuse/io/publish.hpp"
 
 namespace contourfuse {
@@ -14,8 +15,6 @@ namespace contourfuse {
 enum class VarianceNorm : std::uint8_t { kMatch, kUnit, kNone };
 enum class Rounding : std::uint8_t { kNearest, kStochastic };
 enum class NonFinite : std::uint8_t { kError, kKeep };
-/// How the bulk of a source is read.
-enum class ReadMethod : std::uint8_t { kPread, kMmap };
 
 [[nodiscard]] std::string_view to_string(VarianceNorm norm) noexcept;    // "match" "unit" "none"
 [[nodiscard]] std::string_view to_string(Rounding rounding) noexcept;    // "nearest" "stochastic"
@@ -41,7 +40,8 @@ struct FuseSettings {
   std::vector<std::string> layers{};  ///< select_layers' words
   bool overwrite = false;
   bool model_card = true;  ///< mark README.md as a derivative of the base
-  ReadMethod read_method = ReadMethod::kPread;
+  ReadMethod read_method = ReadMethod::kAuto;
+  bool direct = false;  ///< write past the page cache; read so too under ReadMethod::kAuto
   Durability durability = Durability::kFull;
   std::vector<std::string> command{};  ///< words for the manifest; without output and threads
 };

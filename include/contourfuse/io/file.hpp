@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,10 @@ class File {
   static File open(const std::filesystem::path& path);
   /// Creates a new file for writing and reading; refuses an existing one.
   static File create(const std::filesystem::path& path);
+  enum class Access : std::uint8_t { kRead, kWrite };
+  /// Another descriptor of this file that goes past the page cache, for transfers of whole blocks
+  /// (page_buffer.hpp); nothing where the filesystem refuses that.
+  [[nodiscard]] std::optional<File> open_direct(Access access) const;
 
   File() = default;
   File(File&& other) noexcept;
@@ -44,8 +49,16 @@ class File {
   /// Fills `out` from `offset`; an early end of file is an error.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// One transfer, which may come short (0: the file's end). Nothing if the descriptor does not
+  /// take such offsets, sizes or memory, as one of open_direct() may not.
+  [[nodiscard]] std::optional<std::size_t> read_some(std::uint64_t offset,
+                                                     std::span<std::byte> out) const;
+  [[nodiscard]] std::optional<std::size_t> write_some(std::uint64_t offset,
+                                                      std::span<const std::byte> bytes);
   /// Reserves `bytes` from 0 on; a filesystem that cannot is no error, a full one is.
   void allocate(std::uint64_t bytes);
+  /// Cuts the file off, or extends it by zeros.
+  void resize(std::uint64_t bytes);
   /// Starts writing dirty pages of the range out, without waiting.
   void start_writeback(std::uint64_t offset, std::uint64_t bytes) noexcept;
   /// fsync.

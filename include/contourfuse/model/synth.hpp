@@ -20,6 +20,7 @@ struct SynthSettings {
   std::uint64_t scale_denominator = 1;
   std::optional<std::uint64_t> max_shard_bytes{};  ///< default: split as the model was published
   std::uint64_t seed = 0;
+  bool sparse = false;  ///< headers alone: weights are holes in the files, which read as zeros
   bool overwrite = false;
   Durability durability = Durability::kFull;
 };

@@ -48,6 +48,24 @@ struct Extremes {
     smallest = value < smallest ? value : smallest;
     largest = value > largest ? value : largest;
   }
+  /// As `add` of each, where nothing was added before. Elements of both signs, the rule, need no
+  /// reordering: of their bits the largest signed number is the largest element, the largest
+  /// unsigned one the smallest.
+  CONTOURFUSE_HOST_DEVICE void add_all(const Stored* __restrict elements, std::size_t count) {
+    Signed as_signed = std::numeric_limits<Signed>::min();
+    Stored as_unsigned = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto value = static_cast<Signed>(elements[i]);
+      as_signed = value > as_signed ? value : as_signed;
+      as_unsigned = elements[i] > as_unsigned ? elements[i] : as_unsigned;
+    }
+    if (as_signed >= 0 && as_unsigned > static_cast<Stored>(kMagnitude)) {
+      largest = as_signed;
+      smallest = ordered(static_cast<Signed>(as_unsigned));
+      return;
+    }
+    for (std::size_t i = 0; i < count; ++i) add(elements[i]);
+  }
   static CONTOURFUSE_HOST_DEVICE float widen(Signed value) {
     return Format::widen(static_cast<Stored>(ordered(value)));
   }
@@ -60,7 +78,7 @@ BlockMoments make_finite_block(const typename Format::Stored*& block, std::size_
                                typename Format::Stored* padded) {
   const auto* __restrict elements = block;
   Extremes<Format> extremes;
-  for (std::size_t i = 0; i < count; ++i) extremes.add(elements[i]);
+  extremes.add_all(elements, count);
   block = whole_block(elements, count, padded);
   BlockMoments result;
   result.finite = count;

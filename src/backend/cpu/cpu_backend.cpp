@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
 
+#include "contourfuse/io/bulk_reader.hpp"
+#include "contourfuse/io/bulk_writer.hpp"
 #include "contourfuse/io/hash.hpp"
-#include "contourfuse/io/mapped_file.hpp"
+#include "contourfuse/io/page_buffer.hpp"
 #include "contourfuse/io/turnstile.hpp"
 #include "matrix_state.hpp"
 #include "piece_editor.hpp"
@@ -27,7 +30,8 @@ namespace {
 constexpr std::uint64_t kWritebackBytes = std::uint64_t{64} << 20;
 
 struct ShardState {
-  std::optional<MappedFile> mapping{};
+  const BulkReader* source = nullptr;
+  std::optional<BulkWriter> target{};
   bool edited = false;
   Turnstile source_turn{};
   Turnstile target_turn{};
@@ -38,25 +42,44 @@ struct ShardState {
 
 /// Buffers of a worker, allocated once.
 struct Buffers {
-  std::vector<std::uint64_t> weight_words;
-  std::vector<std::uint64_t> delta_words;
-  Buffers(std::size_t weight_bytes, std::size_t delta_bytes)
-      : weight_words(weight_bytes / 8), delta_words(delta_bytes / 8) {}
-  std::byte* weight() { return static_cast<std::byte*>(static_cast<void*>(weight_words.data())); }
-  std::byte* delta() { return static_cast<std::byte*>(static_cast<void*>(delta_words.data())); }
+  PageBuffer weight;
+  PageBuffer delta;
 };
+
+/// `bytes` where elements of `element` bytes may stand: there, or moved down to the next such
+/// place, which is in the same block.
+std::span<std::byte> aligned(std::span<std::byte> bytes, std::size_t element) {
+  const std::size_t askew = reinterpret_cast<std::uintptr_t>(bytes.data()) % element;
+  if (askew == 0) return bytes;
+  std::memmove(bytes.data() - askew, bytes.data(), bytes.size());
+  return {bytes.data() - askew, bytes.size()};
+}
 
 /// One run of a job.
 class Run {
  public:
   Run(const FuseJob& job, const Execution& execution)
-      : job_(job), execution_(execution), list_(job), states_(job.matrices.size()) {
+      : job_(job),
+        execution_(execution),
+        in_place_(is_in_place(job)),
+        piece_elements_(piece_elements(job, execution.thread_count())),
+        list_(job, piece_elements_),
+        readers_(job.read_method),
+        states_(job.matrices.size()) {
     results_.matrices.resize(job.matrices.size());
     for (const ShardJob& shard : job.shards) {
-      shards_.push_back(std::make_unique<ShardState>());
-      if (job.map_sources) shards_.back()->mapping.emplace(*shard.source, shard.bytes);
+      ShardState& state = *shards_.emplace_back(std::make_unique<ShardState>());
+      state.source = &readers_.of(*shard.source, shard.bytes);
+      if (shard.target != nullptr) {
+        state.target.emplace(*shard.source, *shard.target, shard.bytes, shard.copying,
+                             job.write_direct);
+      }
     }
-    for (const MatrixJob& matrix : job.matrices) shards_[matrix.shard]->edited = true;
+    for (const MatrixJob& matrix : job.matrices) {
+      shards_[matrix.shard]->edited = true;
+      const auto place = matrix.delta->place();
+      deltas_.push_back(place ? &readers_.of(*place->file, place->file->size()) : nullptr);
+    }
   }
 
   FuseResults execute() {
@@ -83,8 +106,9 @@ class Run {
       shard.source_hash = shards_[i]->source_hash.hex();
       shard.target_hash = shards_[i]->edited ? shards_[i]->target_hash.hex() : shard.source_hash;
       results_.shards.push_back(std::move(shard));
-      results_.bytes_written += job_.shards[i].target != nullptr ? job_.shards[i].bytes : 0;
+      finish_target(*shards_[i]);
     }
+    note_refusals(results_, readers_.refused(), refused_target_);
     results_.bytes_read = bytes_read_ + delta_bytes_;
     results_.delta_bytes_read = delta_bytes_;
     return std::move(results_);
@@ -122,6 +146,14 @@ class Run {
     }
   }
 
+  void finish_target(ShardState& shard) {
+    if (!shard.target) return;
+    shard.target->finish();
+    results_.bytes_written += shard.target->written();
+    results_.bytes_cloned += shard.target->cloned();
+    if (shard.target->refused()) refused_target_ = &shard.target->target();
+  }
+
   Buffers make_buffers() const {
     std::uint64_t weight = 2;
     std::uint64_t delta = 2;
@@ -129,14 +161,20 @@ class Run {
       weight = std::max(weight, editable_bytes(matrix.dtype));
       delta = std::max(delta, editable_bytes(matrix.delta_dtype));
     }
-    return {kPieceElements * weight, kPieceElements * delta};
+    return {PageBuffer(piece_elements_ * weight), PageBuffer(piece_elements_ * delta)};
+  }
+
+  /// Where `bytes` of a file from `offset` stand in a buffer.
+  std::span<std::byte> placed(PageBuffer& buffer, std::uint64_t offset, std::uint64_t bytes) const {
+    return buffer.place(in_place_ ? offset : 0, bytes);
   }
 
   MatrixState& state(std::size_t matrix) {
     const std::lock_guard lock(states_mutex_);
     if (failed_) throw Abandoned{};
     if (!states_[matrix]) {
-      states_[matrix] = std::make_unique<MatrixState>(job_.matrices[matrix], job_.numbers);
+      states_[matrix] =
+          std::make_unique<MatrixState>(job_.matrices[matrix], job_.numbers, piece_elements_);
     }
     return *states_[matrix];
   }
@@ -162,48 +200,67 @@ class Run {
     return {execution_.trace, name, bytes};
   }
 
-  void read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out) {
+  /// Bytes of a shard; the window of them in a buffer.
+  std::span<std::byte> read_window(std::size_t shard, std::uint64_t begin, std::uint64_t end,
+                                   PageBuffer& buffer) {
+    const std::span<std::byte> out = placed(buffer, begin, end - begin);
+    execution_.pace(out.size());
     const TracedStage reading = stage("read", out.size());
-    const auto& mapping = shards_[shard]->mapping;
-    if (mapping) {
-      std::copy_n(mapping->bytes().begin() + static_cast<std::ptrdiff_t>(offset), out.size(),
-                  out.begin());
-    } else {
-      job_.shards[shard].source->read(offset, out);
-    }
+    shards_[shard]->source->read_in_place(begin, out);
     bytes_read_ += out.size();
+    return out;
   }
 
   /// Covered elements [first, first + count) of the weight, one after the other.
-  void read_covered(const MatrixJob& matrix, std::uint64_t first, std::uint64_t count,
-                    std::byte* out) {
+  std::byte* read_covered(const MatrixJob& matrix, std::uint64_t first, std::uint64_t count,
+                          PageBuffer& buffer) {
     const std::uint64_t bytes = editable_bytes(matrix.dtype);
     if (matrix.full_width()) {
-      read_source(matrix.shard, matrix.offset + first * bytes, {out, count * bytes});
-      return;
+      const std::uint64_t begin = matrix.offset + first * bytes;
+      return aligned(read_window(matrix.shard, begin, begin + count * bytes, buffer), bytes).data();
     }
+    // Parts of rows are not apart by whole blocks: they come through the page cache.
+    execution_.pace(count * bytes);
+    const TracedStage reading = stage("read", count * bytes);
     for (std::uint64_t done = 0; done < count;) {
       const std::uint64_t row = (first + done) / matrix.covered_cols;
       const std::uint64_t col = (first + done) % matrix.covered_cols;
       const std::uint64_t part = std::min(count - done, matrix.covered_cols - col);
-      read_source(matrix.shard, matrix.offset + (row * matrix.cols + col) * bytes,
-                  {out + done * bytes, part * bytes});
+      shards_[matrix.shard]->source->read(matrix.offset + (row * matrix.cols + col) * bytes,
+                                          {buffer.data() + done * bytes, part * bytes});
       done += part;
     }
+    bytes_read_ += count * bytes;
+    return buffer.data();
   }
 
-  void read_delta(const MatrixJob& matrix, std::uint64_t first, std::uint64_t count,
-                  std::byte* out) {
-    const std::uint64_t bytes = count * editable_bytes(matrix.delta_dtype);
-    if (bytes == 0) return;
-    const TracedStage reading = stage(matrix.delta->stored() ? "read" : "generate", bytes);
-    matrix.delta->read(first, {out, bytes});
-    delta_bytes_ += matrix.delta->stored() ? bytes : 0;
+  std::span<std::byte> read_delta(std::size_t index, std::uint64_t first, std::uint64_t count,
+                                  PageBuffer& buffer) {
+    const MatrixJob& matrix = job_.matrices[index];
+    const std::uint64_t element = editable_bytes(matrix.delta_dtype);
+    const std::uint64_t bytes = count * element;
+    if (bytes == 0) return {};
+    if (!matrix.delta->stored()) {
+      const TracedStage generating = stage("generate", bytes);
+      matrix.delta->read(first, {buffer.data(), bytes});
+      return {buffer.data(), bytes};
+    }
+    execution_.pace(bytes);
+    const TracedStage reading = stage("read", bytes);
+    delta_bytes_ += bytes;
+    if (deltas_[index] == nullptr) {
+      matrix.delta->read(first, {buffer.data(), bytes});
+      return {buffer.data(), bytes};
+    }
+    const std::uint64_t begin = matrix.delta->place()->offset + first * element;
+    const std::span<std::byte> out = placed(buffer, begin, bytes);
+    deltas_[index]->read_in_place(begin, out);
+    return aligned(out, element);
   }
 
   void copy(const WorkItem& item, Buffers& buffers) {
-    const std::span<std::byte> bytes(buffers.weight(), item.end - item.begin);
-    read_source(item.shard, item.begin, bytes);
+    const std::span<std::byte> bytes =
+        read_window(item.shard, item.begin, item.end, buffers.weight);
     pass_source(item, bytes);
     pass_target(item, bytes, nullptr, {});
   }
@@ -217,10 +274,10 @@ class Run {
     const MatrixJob& matrix = job_.matrices[item.matrix];
     const std::uint64_t count = item.end - item.begin;
     PieceMoments moments;
-    read_covered(matrix, item.begin, count, buffers.weight());
-    moments.weight = measured(matrix.dtype, buffers.weight(), count);
-    read_delta(matrix, item.begin, count, buffers.delta());
-    moments.delta = measured(matrix.delta_dtype, buffers.delta(), count);
+    const std::byte* const weight = read_covered(matrix, item.begin, count, buffers.weight);
+    moments.weight = measured(matrix.dtype, weight, count);
+    const auto delta = read_delta(item.matrix, item.begin, count, buffers.delta);
+    moments.delta = measured(matrix.delta_dtype, delta.data(), count);
     state(item.matrix).add_moments(item.piece, moments);
   }
 
@@ -235,11 +292,10 @@ class Run {
     const MatrixJob& matrix = job_.matrices[item.matrix];
     const std::uint64_t count = item.end - item.begin;
     PieceEditor editor(kernels_, matrix, job_.numbers, scaling(item.matrix));
-    read_covered(matrix, item.begin, count, buffers.weight());
-    read_delta(matrix, item.begin, count, buffers.delta());
+    std::byte* const weight = read_covered(matrix, item.begin, count, buffers.weight);
+    const auto delta = read_delta(item.matrix, item.begin, count, buffers.delta);
     const TracedStage editing = stage("scale", count * editable_bytes(matrix.dtype));
-    const PieceRecord piece =
-        editor.edit_and_record(buffers.weight(), buffers.delta(), item.begin, count);
+    const PieceRecord piece = editor.edit_and_record(weight, delta.data(), item.begin, count);
     state(item.matrix).add_record(item.piece, piece.counts, piece.sums, piece.bad);
   }
 
@@ -248,26 +304,29 @@ class Run {
     const std::uint64_t bytes = editable_bytes(matrix.dtype);
     const std::uint64_t first = (item.begin - matrix.offset) / bytes;
     const std::uint64_t end = (item.end - matrix.offset) / bytes;
-    const std::span<std::byte> window(buffers.weight(), item.end - item.begin);
-    read_source(item.shard, item.begin, window);
+    const std::span<std::byte> window =
+        read_window(item.shard, item.begin, item.end, buffers.weight);
     pass_source(item, window);
 
     const std::uint64_t delta_first = covered_before(matrix, first);
     const std::uint64_t covered = covered_before(matrix, end) - delta_first;
+    std::span<std::byte> delta;
     if (covered > 0) {
       PieceEditor editor(kernels_, matrix, job_.numbers, scaling(item.matrix));
-      read_delta(matrix, delta_first, covered, buffers.delta());
+      delta = read_delta(item.matrix, delta_first, covered, buffers.delta);
       const TracedStage editing = stage("scale", covered * bytes);
+      const std::span<std::byte> elements = aligned(window, bytes);
       if (matrix.full_width()) {
         const PieceRecord piece =
-            editor.edit_and_record(window.data(), buffers.delta(), first, covered);
+            editor.edit_and_record(elements.data(), delta.data(), first, covered);
         state(item.matrix).add_record(item.piece, piece.counts, piece.sums, piece.bad);
       } else {
-        edit_rows(matrix, editor, window.data(), buffers.delta(), first, end);
+        edit_rows(matrix, editor, elements.data(), delta.data(), first, end);
+      }
+      if (elements.data() != window.data()) {
+        std::memmove(window.data(), elements.data(), window.size());
       }
     }
-    const std::span<const std::byte> delta(buffers.delta(),
-                                           covered * editable_bytes(matrix.delta_dtype));
     pass_target(item, window, &state(item.matrix), delta);
     if (item.end == matrix.offset + matrix.rows * matrix.cols * bytes) finish(item.matrix);
   }
@@ -300,14 +359,11 @@ class Run {
     shard.source_turn.enter(item.ticket, [&] { shard.source_hash.update(bytes); });
   }
 
-  void pass_target(const WorkItem& item, std::span<const std::byte> bytes, MatrixState* matrix,
+  void pass_target(const WorkItem& item, std::span<std::byte> bytes, MatrixState* matrix,
                    std::span<const std::byte> delta) {
     ShardState& shard = *shards_[item.shard];
     File* target = job_.shards[item.shard].target;
-    if (target != nullptr) {
-      const TracedStage writing = stage("write", bytes.size());
-      target->write(item.begin, bytes);
-    }
+    if (target != nullptr) put(item, bytes);
     std::uint64_t flush_from = 0;
     std::uint64_t flush_bytes = 0;
     const bool stored_delta = matrix != nullptr && job_.matrices[item.matrix].delta->stored();
@@ -329,6 +385,18 @@ class Run {
     execution_.advance(bytes.size());
   }
 
+  void put(const WorkItem& item, std::span<std::byte> bytes) {
+    BulkWriter& target = *shards_[item.shard]->target;
+    const bool is_copy = item.step == Step::kCopy || job_.matrices[item.matrix].covered() == 0;
+    if (is_copy && target.copies_by_itself()) {
+      target.copy(item.begin, bytes);
+      return;
+    }
+    execution_.pace(bytes.size());
+    const TracedStage writing = stage("write", bytes.size());
+    target.write(item.begin, bytes);
+  }
+
   void finish(std::size_t matrix) {
     MatrixState& done = state(matrix);
     results_.matrices[matrix] = done.result();
@@ -339,8 +407,13 @@ class Run {
   const FuseJob& job_;
   const Execution& execution_;
   const Kernels& kernels_ = best_kernels();
+  const bool in_place_;
+  const std::uint64_t piece_elements_;
   WorkList list_;
+  BulkReaders readers_;
+  std::vector<const BulkReader*> deltas_{};  // by matrix; null: read through the matrix's delta
   std::vector<std::unique_ptr<ShardState>> shards_{};
+  const File* refused_target_ = nullptr;
   std::mutex states_mutex_{};
   std::vector<std::unique_ptr<MatrixState>> states_;
   std::exception_ptr failure_{};

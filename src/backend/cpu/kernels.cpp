@@ -8,10 +8,13 @@
 #include <limits>
 #include <type_traits>
 
+#include "bf16_edit.hpp"
 #include "blocks.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/rounding.hpp"
 #include "contourfuse/numeric/scf.hpp"
+#include "halves.hpp"
+#include "random_words.hpp"
 #include "vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
@@ -20,52 +23,6 @@ namespace {
 // Vectors of lanes whose sums stay in registers: 6 of f64 each for a record, of 16 or 32 registers.
 constexpr std::size_t kRecordVectors = 2;
 constexpr std::size_t kMomentVectors = 4;
-
-/// The random words of elements [first, first + count); room for what the last vector adds.
-struct RandomWords {
-  alignas(kCacheLine) std::uint64_t pairs[kBlockElements / 2 + 2 + 2 * kDoubles];
-  std::size_t offset = 0;
-
-  void fill(std::uint64_t first, std::size_t count, const TransformNumbers& numbers) {
-    offset = first % 4;
-    const std::size_t quads = (offset + count + 3) / 4;
-    LongWords index;
-    for (std::size_t lane = 0; lane < kDoubles; ++lane) index[lane] = first / 4 + lane;
-    for (std::size_t quad = 0; quad < quads; quad += kDoubles, index += kDoubles) {
-      fill_quads(index, numbers, pairs + 2 * quad);
-    }
-  }
-
-  // As `philox`, of one counter in each 64-bit lane. Only the low half of a lane counts until the
-  // end.
-  static CONTOURFUSE_HOST_DEVICE void fill_quads(LongWords index, const TransformNumbers& numbers,
-                                                 std::uint64_t* out) {
-    const LongWords zero{};
-    LongWords c0 = index;
-    LongWords c1 = index >> 32;
-    LongWords c2 = zero + numbers.tensor_hash;
-    LongWords c3 = c2 >> 32;
-    auto key0 = static_cast<std::uint32_t>(numbers.rounding_seed);
-    auto key1 = static_cast<std::uint32_t>(numbers.rounding_seed >> 32);
-    for (int round = 0; round < 10; ++round) {
-      const LongWords product0 = multiply_low_words(c0, zero + 0xD2511F53U);
-      const LongWords product1 = multiply_low_words(c2, zero + 0xCD9E8D57U);
-      c0 = (product1 >> 32) ^ c1 ^ (zero + key0);
-      c1 = product1;
-      c2 = (product0 >> 32) ^ c3 ^ (zero + key1);
-      c3 = product0;
-      key0 += 0x9E3779B9U;
-      key1 += 0xBB67AE85U;
-    }
-    constexpr std::uint64_t kLowWord = 0xFFFFFFFFU;
-    const LongWords pair0 = (c0 & kLowWord) | (c1 << 32);
-    const LongWords pair1 = (c2 & kLowWord) | (c3 << 32);
-    for (std::size_t lane = 0; lane < kDoubles; ++lane) {
-      out[2 * lane] = pair0[lane];
-      out[2 * lane + 1] = pair1[lane];
-    }
-  }
-};
 
 CONTOURFUSE_HOST_DEVICE std::uint32_t word_at(const std::byte* words, std::size_t i) {
   std::uint32_t word = 0;
@@ -88,8 +45,8 @@ CONTOURFUSE_HOST_DEVICE bool all_finite(const typename Format::Stored* __restric
 }
 
 template <class Weight, class Delta, ScfRole role, bool stochastic>
-bool transform(const void* weight_bytes, const void* delta_bytes, void* out_bytes,
-               std::size_t count, std::uint64_t first_index, const TransformNumbers& numbers) {
+bool transform_each(const void* weight_bytes, const void* delta_bytes, void* out_bytes,
+                    std::size_t count, std::uint64_t first_index, const TransformNumbers& numbers) {
   const auto* __restrict weight = static_cast<const typename Weight::Stored*>(weight_bytes);
   const auto* __restrict delta = static_cast<const typename Delta::Stored*>(delta_bytes);
   auto* __restrict out = static_cast<typename Weight::Stored*>(out_bytes);
@@ -115,6 +72,27 @@ bool transform(const void* weight_bytes, const void* delta_bytes, void* out_byte
            all_finite<Weight>(out, count));
 }
 
+template <class Weight, class Delta, ScfRole role, bool stochastic>
+bool transform(const void* weight_bytes, const void* delta_bytes, void* out_bytes,
+               std::size_t count, std::uint64_t first_index, const TransformNumbers& numbers) {
+  std::size_t done = 0;
+  if constexpr (kEditsPairs && std::is_same_v<Weight, Bf16> && std::is_same_v<Delta, Bf16>) {
+    done = stochastic && first_index % 4 != 0 ? 0 : count - count % kHalves;
+    if (!edit_pairs<role, stochastic>(static_cast<const std::uint16_t*>(weight_bytes),
+                                      static_cast<const std::uint16_t*>(delta_bytes),
+                                      static_cast<std::uint16_t*>(out_bytes), done, first_index,
+                                      numbers)) {
+      done = 0;
+    }
+    if (done == count) return false;
+  }
+  return transform_each<Weight, Delta, role, stochastic>(
+      static_cast<const typename Weight::Stored*>(weight_bytes) + done,
+      static_cast<const typename Delta::Stored*>(delta_bytes) + done,
+      static_cast<typename Weight::Stored*>(out_bytes) + done, count - done, first_index + done,
+      numbers);
+}
+
 /// Counts of kFloats lanes, as negative numbers: a true comparison is −1.
 struct CountVectors {
   Masks moved{};
@@ -137,6 +115,9 @@ template <class Weight, class Delta, ScfRole role>
 RecordCounts count_block(const typename Weight::Stored* __restrict weight,
                          const typename Delta::Stored* __restrict delta,
                          const typename Weight::Stored* __restrict out, float parameter) {
+  if constexpr (sizeof(*weight) == 2 && sizeof(*delta) == 2) {
+    return count_halves<Delta, role>(weight, delta, out, parameter);
+  }
   CountVectors sum;
   const Floats scale = Floats{} + parameter;  // in every lane
   for (std::size_t i = 0; i < kBlockElements; i += kFloats) {
@@ -248,6 +229,8 @@ Moments block_moments(const typename Format::Stored* __restrict elements) {
         s[v] = s[v] + x;
         q[v] = add_exact_product(x, x, q[v]);
       }
+      // The walk is too wide for the processor to foresee the next block.
+      prefetch(elements + kBlockElements + group * kRows + row * kGroup);
     }
     std::memcpy(sum + group, s, sizeof s);
     std::memcpy(squares + group, q, sizeof q);

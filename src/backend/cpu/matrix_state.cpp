@@ -30,9 +30,10 @@ PieceMoments operator+(const PieceMoments& a, const PieceMoments& b) {
   return {a.weight + b.weight, a.delta + b.delta};
 }
 
-MatrixState::MatrixState(const MatrixJob& job, const ScfNumbers& numbers)
+MatrixState::MatrixState(const MatrixJob& job, const ScfNumbers& numbers,
+                         std::uint64_t piece_elements)
     : job_(job), numbers_(numbers) {
-  const std::uint64_t pieces = piece_count(job.covered());
+  const std::uint64_t pieces = piece_count(job.covered(), piece_elements);
   if (needs_moments(job, numbers)) {
     moments_.resize(pieces);
     moments_left_ = pieces;

@@ -21,7 +21,7 @@ PieceMoments operator+(const PieceMoments& a, const PieceMoments& b);
 
 class MatrixState {
  public:
-  MatrixState(const MatrixJob& job, const ScfNumbers& numbers);
+  MatrixState(const MatrixJob& job, const ScfNumbers& numbers, std::uint64_t piece_elements);
 
   void add_moments(std::uint64_t piece, const PieceMoments& moments);
   /// Waits for all moments, then settles α_dyn (or γ) once. Throws Abandoned when the run fails.

@@ -105,7 +105,7 @@ PieceRecord PieceEditor::edit_and_record(std::byte* weight, const std::byte* del
                                          std::uint64_t first, std::uint64_t count) {
   PieceRecord piece;
   bad_elements_ = {};
-  std::array<RecordSums, kPieceBlocks> sums;
+  std::array<RecordSums, kMostPieceBlocks> sums;
   std::size_t blocks = 0;
   for (std::uint64_t done = 0; done < count; done += kBlockElements) {
     const auto part =
@@ -128,7 +128,7 @@ BlockMoments piece_moments(const Kernels& kernels, DType dtype, const std::byte*
                            std::uint64_t count) {
   const auto measure = kernels.moments[element_index(dtype)];
   const std::size_t bytes = editable_bytes(dtype);
-  std::array<BlockMoments, kPieceBlocks> blocks;
+  std::array<BlockMoments, kMostPieceBlocks> blocks;
   std::size_t filled = 0;
   for (std::uint64_t done = 0; done < count; done += kBlockElements) {
     const auto part =

@@ -28,7 +28,7 @@ class PieceEditor {
   void edit(std::byte* weight, const std::byte* delta, std::uint64_t count,
             std::uint64_t first_index);
   /// Edits covered elements [first, first + count) in place and records them; `count` ≤
-  /// kPieceElements, `first` at a block's start.
+  /// kMostPieceBlocks blocks, `first` at a block's start.
   PieceRecord edit_and_record(std::byte* weight, const std::byte* delta, std::uint64_t first,
                               std::uint64_t count);
 
@@ -52,7 +52,7 @@ class PieceEditor {
   BadElements bad_elements_{};
 };
 
-/// Moments of up to kPieceElements elements, folded.
+/// Moments of up to kMostPieceBlocks blocks of elements, folded.
 [[nodiscard]] BlockMoments piece_moments(const Kernels& kernels, DType dtype,
                                          const std::byte* elements, std::uint64_t count);
 

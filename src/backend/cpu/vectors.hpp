@@ -40,6 +40,9 @@ CONTOURFUSE_HOST_DEVICE Vector load(const void* from) {
   return vector;
 }
 
+/// Into the second-level cache, which two more blocks fit; of any address, mapped or not.
+CONTOURFUSE_HOST_DEVICE void prefetch(const void* address) { __builtin_prefetch(address, 0, 2); }
+
 template <class To, class From>
 CONTOURFUSE_HOST_DEVICE To same_bits(From from) {
   static_assert(sizeof(To) == sizeof(From));
@@ -95,6 +98,14 @@ CONTOURFUSE_HOST_DEVICE Doubles load_doubles(const typename Format::Stored* from
 #if defined(__AVX2__)
   if constexpr (std::is_same_v<Format, F32>) {
     return widen_floats(load<FloatsOfDoubles>(from));
+#if !defined(__AVX512F__)
+  } else if constexpr (std::is_same_v<Format, Bf16>) {
+    // One shuffle puts each element into the high half of a lane.
+    const __m128i places = _mm_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7);
+    const __m128i stored =
+        _mm_loadl_epi64(static_cast<const __m128i*>(static_cast<const void*>(from)));
+    return widen_floats(_mm_castsi128_ps(_mm_shuffle_epi8(stored, places)));
+#endif
   } else {
     using Few = std::uint32_t __attribute__((vector_size(kVectorBytes / 2)));
     using FewFloats = float __attribute__((vector_size(kVectorBytes / 2)));
@@ -121,6 +132,20 @@ CONTOURFUSE_HOST_DEVICE Words load_words(const typename Format::Stored* from) {
 #endif
   }
 }
+
+/// fma(a, b, c), rounded once.
+CONTOURFUSE_HOST_DEVICE Floats multiply_add(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__) && defined(__FMA__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  Floats sum = c;
+  for (std::size_t lane = 0; lane < kFloats; ++lane) sum[lane] = fmaf(a[lane], b[lane], c[lane]);
+  return sum;
+#endif
+}
+
 /// fma(a, b, c) where the product is exact in f64, as that of two widened elements always is: a
 /// multiplication and an addition round the same.
 CONTOURFUSE_HOST_DEVICE Doubles add_exact_product(Doubles a, Doubles b, Doubles c) {

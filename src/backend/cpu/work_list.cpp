@@ -7,11 +7,40 @@
 
 namespace contourfuse {
 
-std::uint64_t piece_count(std::uint64_t elements) noexcept {
-  return (elements + kPieceElements - 1) / kPieceElements;
+namespace {
+
+// An eighth of the limits is left for everything else.
+constexpr std::uint64_t kBufferBytes = std::uint64_t{56} << 20;
+constexpr std::uint64_t kDirectBufferBytes = std::uint64_t{448} << 20;
+
+}  // namespace
+
+bool is_in_place(const FuseJob& job) noexcept {
+  return job.read_method == ReadMethod::kDirect || job.write_direct;
 }
 
-WorkList::WorkList(const FuseJob& job) : job_(job) {
+std::uint64_t piece_elements(const FuseJob& job, int threads) {
+  std::uint64_t weight = 2;
+  std::uint64_t delta = 2;
+  for (const MatrixJob& matrix : job.matrices) {
+    weight = std::max(weight, editable_bytes(matrix.dtype));
+    delta = std::max(delta, editable_bytes(matrix.delta_dtype));
+  }
+  const std::uint64_t block_bytes =
+      static_cast<std::uint64_t>(threads) * kBlockElements * (weight + delta);
+  const bool direct = is_in_place(job);
+  std::uint64_t blocks = direct ? kDirectPieceBlocks : kPieceBlocks;
+  const std::uint64_t most = direct ? kDirectBufferBytes : kBufferBytes;
+  while (blocks > 1 && blocks * block_bytes > most) blocks /= 2;
+  return blocks * kBlockElements;
+}
+
+std::uint64_t piece_count(std::uint64_t elements, std::uint64_t piece_elements) noexcept {
+  return (elements + piece_elements - 1) / piece_elements;
+}
+
+WorkList::WorkList(const FuseJob& job, std::uint64_t piece_elements)
+    : job_(job), piece_elements_(piece_elements) {
   if (!job.shards.empty()) offset_ = job.shards.front().begin;
 }
 
@@ -69,9 +98,13 @@ std::optional<WorkItem> WorkList::next() {
       continue;
     }
     const bool bytes = step == Step::kCopy || step == Step::kEdit;
-    std::uint64_t size = kPieceElements;
-    if (step == Step::kCopy) size = kCopyBytes;
+    std::uint64_t size = piece_elements_;
     if (step == Step::kEdit) size *= editable_bytes(job_.matrices[matrix_].dtype);
+    if (step == Step::kCopy) {
+      // Up to a multiple of the size: whole blocks of the file.
+      size = copy_bytes(piece_elements_);
+      size -= at_ % size;
+    }
     const std::uint64_t stop = at_ + std::min(size, end - at_);
     WorkItem item{step, shard_, matrix_, at_, stop, piece_, bytes ? ticket_ : 0};
     at_ = stop;

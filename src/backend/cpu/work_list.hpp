@@ -10,13 +10,24 @@
 
 namespace contourfuse {
 
-/// Blocks of a piece: a power of two, so that a piece folds to one node of the pairwise fold. 32
-/// are 512 KiB of bf16: large enough for full read and write rates, small enough for 32 threads in
-/// 64 MB.
+/// Blocks of a piece: a power of two, so that a piece folds to one node of the pairwise fold, and
+/// results do not depend on which. 32 are 512 KiB of bf16: enough for full rates through the page
+/// cache.
 inline constexpr std::uint64_t kPieceBlocks = 32;
-inline constexpr std::uint64_t kPieceElements = kPieceBlocks * kBlockElements;
+/// 4 MiB of bf16: what a drive wants that is read and written past the cache.
+inline constexpr std::uint64_t kDirectPieceBlocks = 256;
+inline constexpr std::uint64_t kMostPieceBlocks = kDirectPieceBlocks;
+
+/// Elements of a piece, so that all workers' buffers stay below 64 MB, and below 512 MB for
+/// transfers past the page cache.
+[[nodiscard]] std::uint64_t piece_elements(const FuseJob& job, int threads);
+/// Whether transfers past the page cache are asked for: pieces then stand in their buffers as in
+/// their files (PageBuffer::place).
+[[nodiscard]] bool is_in_place(const FuseJob& job) noexcept;
 /// Bytes of a plain copy.
-inline constexpr std::uint64_t kCopyBytes = kPieceElements * 2;
+[[nodiscard]] constexpr std::uint64_t copy_bytes(std::uint64_t piece_elements) noexcept {
+  return 2 * piece_elements;
+}
 
 enum class Step : std::uint8_t {
   kCopy,     ///< bytes [begin, end) of the shard as they are
@@ -39,7 +50,7 @@ struct WorkItem {
 /// size does not grow with the model. Thread-safe.
 class WorkList {
  public:
-  explicit WorkList(const FuseJob& job);
+  WorkList(const FuseJob& job, std::uint64_t piece_elements);
   [[nodiscard]] std::optional<WorkItem> next();
 
  private:
@@ -47,6 +58,7 @@ class WorkList {
   [[nodiscard]] std::uint64_t step_end(Step step) const;
 
   const FuseJob& job_;
+  std::uint64_t piece_elements_;
   std::mutex mutex_{};
   std::size_t shard_ = 0;
   std::size_t matrix_ = 0;    // next matrix of the job
@@ -58,6 +70,7 @@ class WorkList {
   bool editing_ = false;  // the section is matrix_, else a copy up to it
 };
 
-[[nodiscard]] std::uint64_t piece_count(std::uint64_t elements) noexcept;
+[[nodiscard]] std::uint64_t piece_count(std::uint64_t elements,
+                                        std::uint64_t piece_elements) noexcept;
 
 }  // namespace contourfuse

@@ -58,32 +58,45 @@ void expect_equal(const FuseResults& got, const std::vector<ExpectedMatrix>& exp
   }
 }
 
+void expect_run(FuseFixture& fuse, int threads, const std::vector<ExpectedMatrix>& results,
+                const std::vector<std::vector<std::byte>>& files) {
+  const auto outcome = fuse.run(threads);
+  expect_equal(outcome.results, results);
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    ASSERT_EQ(outcome.files[i], files[i]) << "shard " << i << ", " << threads << " threads";
+    EXPECT_EQ(outcome.results.shards[i].source_hash, test::hash_of(fuse.shards[i]));
+    EXPECT_EQ(outcome.results.shards[i].target_hash, test::hash_of(files[i]));
+    bytes += files[i].size();
+  }
+  std::uint64_t edited = 0;
+  for (std::size_t i = 0; i < fuse.job.matrices.size(); ++i) {
+    const MatrixJob& matrix = fuse.job.matrices[i];
+    const auto& file = files[matrix.shard];
+    const std::uint64_t size = matrix.rows * matrix.cols * editable_bytes(matrix.dtype);
+    EXPECT_EQ(outcome.results.matrices[i].weight_hash,
+              test::hash_of({file.data() + matrix.offset, size}));
+    EXPECT_EQ(
+        outcome.results.matrices[i].delta_hash,
+        test::hash_of(std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(i))->elements()));
+    edited += matrix.covered() > 0 ? size : 0;
+  }
+  EXPECT_EQ(outcome.results.bytes_written + outcome.results.bytes_cloned, bytes);
+  if (fuse.copying == CopyMethod::kWrite) {
+    EXPECT_EQ(outcome.results.bytes_written, bytes);
+  }
+  if (fuse.copying == CopyMethod::kCloned) {
+    EXPECT_EQ(outcome.results.bytes_written, edited);
+  }
+}
+
 void expect_reference(FuseFixture& fuse) {
   std::vector<ExpectedMatrix> results;
   const auto files = fuse.expected(results);
-  for (const bool map_sources : {false, true}) {
+  for (const ReadMethod method : {ReadMethod::kPread, ReadMethod::kMmap}) {
     for (const int threads : {1, 2, 3, 8}) {
-      fuse.job.map_sources = map_sources;
-      const auto outcome = fuse.run(threads);
-      expect_equal(outcome.results, results);
-      std::uint64_t written = 0;
-      for (std::size_t i = 0; i < files.size(); ++i) {
-        ASSERT_EQ(outcome.files[i], files[i]) << "shard " << i << ", " << threads << " threads";
-        EXPECT_EQ(outcome.results.shards[i].source_hash, test::hash_of(fuse.shards[i]));
-        EXPECT_EQ(outcome.results.shards[i].target_hash, test::hash_of(files[i]));
-        written += files[i].size();
-      }
-      for (std::size_t i = 0; i < fuse.job.matrices.size(); ++i) {
-        const MatrixJob& matrix = fuse.job.matrices[i];
-        const auto& file = files[matrix.shard];
-        EXPECT_EQ(outcome.results.matrices[i].weight_hash,
-                  test::hash_of({file.data() + matrix.offset,
-                                 matrix.rows * matrix.cols * editable_bytes(matrix.dtype)}));
-        EXPECT_EQ(outcome.results.matrices[i].delta_hash,
-                  test::hash_of(
-                      std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(i))->elements()));
-      }
-      EXPECT_EQ(outcome.results.bytes_written, written);
+      fuse.job.read_method = method;
+      expect_run(fuse, threads, results, files);
     }
   }
 }
@@ -111,6 +124,52 @@ TEST(CpuBackend, EqualsTheReferenceWithoutANorm) {
   fill(fuse);
   fuse.job.numbers = {.alpha = 2.5, .gamma = 0.05F, .alpha_rule = AlphaRule::kPlain};
   expect_reference(fuse);
+}
+
+TEST(CpuBackend, ReadsAndWritesByEveryMethod) {
+  FuseFixture fuse;
+  fill(fuse);
+  // Long enough for several of the longest pieces, after an odd offset.
+  fuse.add_matrix({1200, 2000, 1200, 2000, kBf16, kBf16, kDown});
+  fuse.add_bytes(5'000'000);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F, .stochastic = true};
+  fuse.deltas_in_files = true;
+  std::vector<ExpectedMatrix> results;
+  const auto files = fuse.expected(results);
+  for (const ReadMethod method : {ReadMethod::kPread, ReadMethod::kMmap, ReadMethod::kDirect}) {
+    for (const bool direct : {false, true}) {
+      fuse.job.read_method = method;
+      fuse.job.write_direct = direct;
+      expect_run(fuse, 3, results, files);
+    }
+  }
+  fuse.job.read_method = ReadMethod::kDirect;
+  for (const bool direct : {false, true}) {
+    fuse.job.write_direct = direct;
+    expect_run(fuse, direct ? 1 : 24, results, files);  // 24 threads have smaller pieces
+    for (const CopyMethod copying : {CopyMethod::kCloned, CopyMethod::kCopyRange}) {
+      fuse.copying = copying;
+      expect_run(fuse, 2, results, files);
+    }
+    fuse.copying = CopyMethod::kWrite;
+  }
+}
+
+TEST(CpuBackend, WaitsForItsTurns) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+  std::atomic<RateLimit::Time::rep> now = 1'000'000'000'000;
+  RateLimit limit(
+      1'000'000, [&] { return RateLimit::Time(now.load()); },
+      [&](RateLimit::Time time) { now += time.count(); });
+  const auto outcome = fuse.run(1, true, {.rate = &limit});
+  const double seconds = static_cast<double>(now - 1'000'000'000'000) / 1e9;
+  const double bytes =
+      static_cast<double>(outcome.results.bytes_read + outcome.results.bytes_written);
+  // The last turn is not waited for, nor the credit of the time before.
+  EXPECT_LE(seconds, bytes / 1e6);
+  EXPECT_GE(seconds, bytes / 1e6 - 2);
 }
 
 TEST(CpuBackend, ComputesTheSameWithoutTargets) {

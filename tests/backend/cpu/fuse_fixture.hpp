@@ -74,11 +74,13 @@ class MemoryDelta final : public DeltaReader {
     released_ = false;
   }
   [[nodiscard]] bool stored() const noexcept override { return is_stored; }
+  [[nodiscard]] std::optional<StoredElements> place() const override { return stored_at; }
   [[nodiscard]] bool released() const { return released_; }
   [[nodiscard]] const std::vector<std::byte>& elements() const { return elements_; }
 
   std::function<void(int)> on_read{};  ///< called with the number of reads before
   bool is_stored = true;
+  std::optional<StoredElements> stored_at{};  ///< the elements are read from there
   mutable std::atomic<int> reads_after_release = 0;
   mutable std::atomic<std::uint64_t> bytes_read = 0;
 
@@ -185,8 +187,10 @@ class FuseFixture {
           std::span(shards[i]).first(shards[i].size() - std::min(shards[i].size(), missing_bytes)));
       const File& from = files.emplace_back(File::open(source));
       File* to = write ? &files.emplace_back(File::create(target)) : nullptr;
-      job.shards.push_back({&from, to, shards[i].size(), first_byte});
+      if (write && copying == CopyMethod::kCloned) to->write(0, shards[i]);
+      job.shards.push_back({&from, to, shards[i].size(), first_byte, copying});
     }
+    place_deltas(folder.path(), files);
     execution.threads = threads;
     Outcome outcome;
     outcome.results = make_backend()->run(job, execution);
@@ -211,8 +215,22 @@ class FuseFixture {
   std::list<MemoryDelta> deltas{};
   FuseJob job{};
   std::size_t missing_bytes = 0;  ///< cut off the files' ends
+  CopyMethod copying = CopyMethod::kWrite;
+  bool deltas_in_files = false;  ///< read from files by the backend, at odd offsets
 
  private:
+  void place_deltas(const std::filesystem::path& folder, std::list<File>& files) {
+    for (MemoryDelta& delta : deltas) {
+      delta.stored_at.reset();
+      if (!deltas_in_files) continue;
+      const std::uint64_t offset = 4093 + 2 * files.size() % 8;
+      File& file =
+          files.emplace_back(File::create(folder / ("delta" + std::to_string(files.size()))));
+      file.write(offset, delta.elements());
+      delta.stored_at = StoredElements{&file, offset};
+    }
+  }
+
   ExpectedMatrix edit_matrix(const MatrixJob& matrix, std::byte* elements) const {
     const auto& delta = static_cast<const MemoryDelta*>(matrix.delta)->elements();
     const auto delta_at = [&](std::uint64_t i) {

@@ -17,8 +17,10 @@ namespace {
 using test::Edit;
 using test::kEditable;
 
-constexpr std::size_t kCounts[] = {0, 1, 15, 255, 256, 257, 8191, 8192};
-constexpr std::uint64_t kFirstIndices[] = {0, 1, 2, 7, (std::uint64_t{1} << 34) + 5};
+constexpr std::size_t kCounts[] = {0,  1,  7,   8,   9,   15,  16,   17,   31,
+                                   32, 33, 255, 256, 257, 512, 8176, 8191, 8192};
+constexpr std::uint64_t kFirstIndices[] = {0, 1, (std::uint64_t{1} << 35) + 8, 7,
+                                           (std::uint64_t{1} << 34) + 5};
 constexpr auto kSentinel = std::byte{0xA5};
 
 std::size_t index_of(DType dtype) {

@@ -12,6 +12,8 @@
 namespace contourfuse {
 namespace {
 
+constexpr std::uint64_t kPieceElements = kPieceBlocks * kBlockElements;
+
 MatrixJob matrix(std::size_t shard, std::uint64_t offset, std::uint64_t rows, std::uint64_t cols,
                  DType dtype = DType::kBF16, ScfRole role = ScfRole::kDown) {
   return {.name = "m",
@@ -52,7 +54,7 @@ FuseJob varied_job() {
 }
 
 std::vector<WorkItem> all_items(const FuseJob& job) {
-  WorkList list(job);
+  WorkList list(job, kPieceElements);
   std::vector<WorkItem> items;
   while (const auto item = list.next()) items.push_back(*item);
   EXPECT_FALSE(list.next().has_value());
@@ -93,7 +95,7 @@ TEST(WorkList, CoversEveryByteOnceAndInOrder) {
       ASSERT_LE(item.end - item.begin, kPieceElements * editable_bytes(edited.dtype));
       ASSERT_EQ((item.begin - edited.offset) % (kBlockElements * editable_bytes(edited.dtype)), 0U);
     } else {
-      ASSERT_LE(item.end - item.begin, kCopyBytes);
+      ASSERT_LE(item.end - item.begin, copy_bytes(kPieceElements));
       for (const MatrixJob& other : job.matrices) {
         if (other.shard != shard || other.rows * other.cols == 0) continue;
         ASSERT_TRUE(item.end <= other.offset || item.begin >= end_of(other));
@@ -136,9 +138,9 @@ void expect_passes(AlphaRule rule) {
     }
     EXPECT_TRUE(std::ranges::is_sorted(steps));
   }
-  EXPECT_EQ(piece_count(0), 0U);
-  EXPECT_EQ(piece_count(kPieceElements), 1U);
-  EXPECT_EQ(piece_count(kPieceElements + 1), 2U);
+  EXPECT_EQ(piece_count(0, kPieceElements), 0U);
+  EXPECT_EQ(piece_count(kPieceElements, kPieceElements), 1U);
+  EXPECT_EQ(piece_count(kPieceElements + 1, kPieceElements), 2U);
 }
 
 TEST(WorkList, MeasuresAndRecordsBeforeItEdits) { expect_passes(AlphaRule::kSigmaRatio); }
@@ -154,7 +156,7 @@ TEST(WorkList, GivesEachItemToOneThread) {
     return items;
   };
   const auto expected = sorted(all_items(job));
-  WorkList list(job);
+  WorkList list(job, kPieceElements);
   std::mutex mutex;
   std::vector<WorkItem> taken;
   std::vector<std::thread> threads;
@@ -183,6 +185,43 @@ TEST(WorkList, LeavesOutWhatLiesBeforeAShardsBegin) {
     EXPECT_NE(item.shard, 1U);
   }
   expect_pieces(all_items(job), Step::kEdit, 0, 2'500'000, end_of(job.matrices[0]));
+}
+
+TEST(WorkList, CopiesUpToMultiplesOfItsPieces) {
+  const FuseJob job = varied_job();
+  for (const WorkItem& item : all_items(job)) {
+    if (item.step != Step::kCopy) continue;
+    const bool last = item.end == job.shards[item.shard].bytes ||
+                      std::ranges::any_of(job.matrices, [&](const MatrixJob& each) {
+                        return each.shard == item.shard && each.offset == item.end;
+                      });
+    EXPECT_TRUE(last || item.end % copy_bytes(kPieceElements) == 0);
+  }
+}
+
+TEST(PieceElements, KeepBuffersBelowTheLimits) {
+  FuseJob job = varied_job();
+  for (const bool direct : {false, true}) {
+    job.write_direct = direct;
+    const std::uint64_t limit = (direct ? 512U : 64U) * std::uint64_t{1'000'000};
+    std::uint64_t before = ~std::uint64_t{0};
+    for (const int threads : {1, 2, 16, 32, 48, 64, 128, 512}) {
+      const std::uint64_t elements = piece_elements(job, threads);
+      EXPECT_EQ(elements % kBlockElements, 0U);
+      EXPECT_EQ((elements / kBlockElements) & (elements / kBlockElements - 1), 0U)
+          << "a power of two, which folds to one node";
+      EXPECT_LE(elements, before);
+      EXPECT_LE(elements, kMostPieceBlocks * kBlockElements);
+      // Weights up to f32, deltas of bf16.
+      EXPECT_TRUE(static_cast<std::uint64_t>(threads) * elements * 6 < limit ||
+                  elements == kBlockElements);
+      before = elements;
+    }
+  }
+  job.write_direct = false;
+  EXPECT_EQ(piece_elements(job, 2), kPieceBlocks * kBlockElements);
+  job.read_method = ReadMethod::kDirect;
+  EXPECT_EQ(piece_elements(job, 2), kDirectPieceBlocks * kBlockElements);
 }
 
 TEST(WorkList, OfNothingIsEmpty) {

@@ -85,8 +85,25 @@ TEST(DeviceBackend, EqualsTheCpuWithoutANorm) {
   FuseFixture fuse;
   fill(fuse);
   fuse.job.numbers = kPlain;
-  fuse.job.map_sources = true;
+  fuse.job.read_method = ReadMethod::kMmap;
   expect_same_as_cpu(fuse, every_timing());
+}
+
+TEST(DeviceBackend, EqualsTheCpuByEveryMethodOfTransfer) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.add_bytes(5'000'001);
+  fuse.job.numbers = kSigmaRatio;
+  fuse.deltas_in_files = true;
+  for (const bool direct : {false, true}) {
+    for (const CopyMethod copying :
+         {CopyMethod::kWrite, CopyMethod::kCloned, CopyMethod::kCopyRange}) {
+      fuse.job.read_method = direct ? ReadMethod::kDirect : ReadMethod::kPread;
+      fuse.job.write_direct = direct;
+      fuse.copying = copying;
+      expect_same_as_cpu(fuse, {{.devices = {{.timing = test::kTimings[0]}}}});
+    }
+  }
 }
 
 TEST(DeviceBackend, EqualsTheCpuForEveryPairOfTypes) {
