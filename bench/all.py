@@ -85,7 +85,7 @@ def main():
     headers(program, chosen.folder)
     show("fuse beside the torch script", [sys.executable, HERE / "fuse_vs_torch.py", *same])
     show("sweep beside a fuse", [sys.executable, HERE / "sweep_vs_fuse.py", *same])
-    show("kernels beside memcpy", [sys.executable, HERE / "kernels_table.py", "--programs", chosen.programs])
+    show("kernels beside memcpy", [chosen.programs / "kernels_bench"])
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ class Table final : public benchmark::ConsoleReporter {
       const std::size_t slash = name.find('/');
       const std::string level = name.substr(slash);
       std::string plain = name.substr(0, slash);
-      for (const char* extra : {", record", " stochastic"}) {
+      for (const char* extra : {" stochastic", ", record"}) {
         const std::size_t found = plain.find(extra);
         if (found == std::string::npos) continue;
         plain.erase(found, std::string_view(extra).size());

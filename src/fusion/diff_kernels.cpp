@@ -4,14 +4,17 @@
 
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/moments.hpp"
+#include "numeric/blocks.hpp"
+#include "numeric/pair_sums.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
 
-// Lanes whose accumulators stay in registers: 5 of f64 each.
+// Half of the lanes whose sums stay in registers.
 #if defined(__AVX512F__)
 constexpr std::size_t kGroup = 16;
 #else
@@ -26,72 +29,39 @@ CONTOURFUSE_HOST_DEVICE Stored load(const std::byte* bytes, std::size_t index) {
   return value;
 }
 
-/// Lane sums of one block.
-struct Lanes {
-  alignas(64) double a2[kLanes];
-  alignas(64) double b2[kLanes];
-  alignas(64) double change2[kLanes];
-  alignas(64) double product[kLanes];
-  alignas(64) double max_change[kLanes];
-};
+/// Elements as f32, which holds every f16, in a whole block.
+CONTOURFUSE_HOST_DEVICE void widen_block(const std::byte* bytes, std::size_t count,
+                                         F32::Stored* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = F32::narrow(F16::widen(load<F16::Stored>(bytes, i)));
+  }
+  for (std::size_t i = count; i < kBlockElements; ++i) out[i] = 0;
+}
 
-/// One element of each of kGroup lanes added to accumulators; `width` < kGroup in a last row.
 template <class Format>
-CONTOURFUSE_HOST_DEVICE void add_row(const std::byte* a, const std::byte* b, std::size_t at,
-                                     std::size_t width, double* a2, double* b2, double* change2,
-                                     double* product, double* max_change) {
-  // Arrays in between, one operation a loop: what g++ 12 made fastest of this.
-  double x[kGroup];
-  double y[kGroup];
-  for (std::size_t lane = 0; lane < width; ++lane) {
-    x[lane] = static_cast<double>(Format::widen(load<typename Format::Stored>(a, at + lane)));
-  }
-  for (std::size_t lane = 0; lane < width; ++lane) {
-    y[lane] = static_cast<double>(Format::widen(load<typename Format::Stored>(b, at + lane)));
-  }
-  // Exact products: f32 has 24 bits, f64 53.
-  for (std::size_t lane = 0; lane < width; ++lane) a2[lane] = a2[lane] + x[lane] * x[lane];
-  for (std::size_t lane = 0; lane < width; ++lane) b2[lane] = b2[lane] + y[lane] * y[lane];
-  for (std::size_t lane = 0; lane < width; ++lane) {
-    product[lane] = product[lane] + x[lane] * y[lane];
-  }
-  for (std::size_t lane = 0; lane < width; ++lane) {
-    const double change = y[lane] - x[lane];
-    const double magnitude = std::fabs(change);
-    change2[lane] = std::fma(change, change, change2[lane]);
-    max_change[lane] = magnitude > max_change[lane] ? magnitude : max_change[lane];
+PairSums block_pair_sums(const std::byte* a, const std::byte* b, std::size_t count) {
+  if constexpr (std::is_same_v<Format, F16>) {  // vectors do not know its infinities
+    alignas(kCacheLine) F32::Stored wide_a[kBlockElements];
+    alignas(kCacheLine) F32::Stored wide_b[kBlockElements];
+    widen_block(a, count, wide_a);
+    widen_block(b, count, wide_b);
+    return pair_sums<F32>(wide_a, wide_b);
+  } else {
+    using Stored = typename Format::Stored;
+    const auto stored = [](const std::byte* bytes) {
+      return static_cast<const Stored*>(static_cast<const void*>(bytes));
+    };
+    alignas(kCacheLine) Stored padded_a[kBlockElements];
+    alignas(kCacheLine) Stored padded_b[kBlockElements];
+    return pair_sums<Format>(whole_block(stored(a), count, padded_a),
+                             whole_block(stored(b), count, padded_b));
   }
 }
 
 template <class Format>
 DiffSums block_sums(const std::byte* a, const std::byte* b, std::size_t count) {
-  Lanes lanes;
-  const std::size_t whole_rows = count / kLanes;
-  const std::size_t rest = count % kLanes;
-  for (std::size_t first = 0; first < kLanes; first += kGroup) {
-    double a2[kGroup] = {};
-    double b2[kGroup] = {};
-    double change2[kGroup] = {};
-    double product[kGroup] = {};
-    double max_change[kGroup] = {};
-    for (std::size_t row = 0; row < whole_rows; ++row) {
-      add_row<Format>(a, b, row * kLanes + first, kGroup, a2, b2, change2, product, max_change);
-    }
-    if (first < rest) {
-      const std::size_t width = rest - first < kGroup ? rest - first : kGroup;
-      add_row<Format>(a, b, whole_rows * kLanes + first, width, a2, b2, change2, product,
-                      max_change);
-    }
-    std::memcpy(lanes.a2 + first, a2, sizeof a2);
-    std::memcpy(lanes.b2 + first, b2, sizeof b2);
-    std::memcpy(lanes.change2 + first, change2, sizeof change2);
-    std::memcpy(lanes.product + first, product, sizeof product);
-    std::memcpy(lanes.max_change + first, max_change, sizeof max_change);
-  }
-  double max_change = 0;
-  for (const double lane : lanes.max_change) max_change = lane > max_change ? lane : max_change;
-  return {fold_lanes(lanes.a2), fold_lanes(lanes.b2), fold_lanes(lanes.change2),
-          fold_lanes(lanes.product), max_change};
+  const PairSums sums = block_pair_sums<Format>(a, b, count);
+  return {sums.a2, sums.b2, sums.change2, sums.product, sums.max_change};
 }
 
 template <class Format>

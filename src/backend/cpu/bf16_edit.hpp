@@ -10,8 +10,8 @@
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/scf.hpp"
 #include "halves.hpp"
+#include "numeric/vectors.hpp"
 #include "random_words.hpp"
-#include "vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "backend/cpu/bf16_plan.hpp"  // as system headers (cmake/InstructionLevels.cmake)
-#include "backend/cpu/blocks.hpp"
+#include "numeric/blocks.hpp"
 #include "backend/cpu/gate_bins.hpp"
 #include "backend/cpu/grid_kernels.hpp"
 #include "contourfuse/numeric/float_formats.hpp"

@@ -95,6 +95,8 @@ class Run {
           0, threads, 1, [&](int) { work(); }, tbb::simple_partitioner());
     });
     if (failure_) std::rethrow_exception(failure_);
+    // The last items may have been handed out before the request.
+    execution_.check_cancelled();
     execution_.end();
     for (std::size_t i = 0; i < states_.size(); ++i) {
       if (job_.matrices[i].rows == 0 || job_.matrices[i].cols == 0) {

@@ -5,12 +5,12 @@
 #include <bit>
 #include <cmath>
 
-#include "blocks.hpp"
 #include "contourfuse/numeric/change_odds.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/record.hpp"
 #include "gate_bins.hpp"
-#include "vectors.hpp"
+#include "numeric/blocks.hpp"
+#include "numeric/vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {

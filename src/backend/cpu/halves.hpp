@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "blocks.hpp"
 #include "contourfuse/numeric/record.hpp"
 #include "contourfuse/numeric/scf.hpp"
-#include "vectors.hpp"
+#include "numeric/blocks.hpp"
+#include "numeric/vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {

@@ -9,19 +9,19 @@
 #include <type_traits>
 
 #include "bf16_edit.hpp"
-#include "blocks.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/rounding.hpp"
 #include "contourfuse/numeric/scf.hpp"
 #include "halves.hpp"
+#include "numeric/blocks.hpp"
+#include "numeric/pair_sums.hpp"
+#include "numeric/vectors.hpp"
 #include "random_words.hpp"
-#include "vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
 
-// Vectors of lanes whose sums stay in registers: 6 of f64 each for a record, of 16 or 32 registers.
-constexpr std::size_t kRecordVectors = 2;
+// Vectors of lanes whose sums stay in registers.
 constexpr std::size_t kMomentVectors = 4;
 
 CONTOURFUSE_HOST_DEVICE std::uint32_t word_at(const std::byte* words, std::size_t i) {
@@ -143,59 +143,6 @@ RecordCounts count_block(const typename Weight::Stored* __restrict weight,
           0};
 }
 
-/// Sums of a whole block; a shorter one is padded with zeros, which add nothing: no lane is ever
-/// −0.
-template <class Weight>
-RecordSums sum_block(const typename Weight::Stored* __restrict weight,
-                     const typename Weight::Stored* __restrict out) {
-  constexpr std::size_t kGroup = kRecordVectors * kDoubles;
-  alignas(kCacheLine) double weight2[kLanes];
-  alignas(kCacheLine) double out2[kLanes];
-  alignas(kCacheLine) double change2[kLanes];
-  alignas(kCacheLine) double change[kLanes];
-  alignas(kCacheLine) double weight_out[kLanes];
-  Doubles largest[kRecordVectors] = {};
-  for (std::size_t group = 0; group < kLanes; group += kGroup) {
-    Doubles sum_w2[kRecordVectors] = {};
-    Doubles sum_o2[kRecordVectors] = {};
-    Doubles sum_c2[kRecordVectors] = {};
-    Doubles sum_c[kRecordVectors] = {};
-    Doubles sum_wo[kRecordVectors] = {};
-    for (std::size_t row = 0; row < kRows; ++row) {
-#pragma GCC unroll 2
-      for (std::size_t v = 0; v < kRecordVectors; ++v) {
-        const std::size_t at = row * kLanes + group + v * kDoubles;
-        const Doubles w = load_doubles<Weight>(weight + at);
-        const Doubles o = load_doubles<Weight>(out + at);
-        const Doubles c = o - w;
-        sum_w2[v] = add_exact_product(w, w, sum_w2[v]);
-        sum_o2[v] = add_exact_product(o, o, sum_o2[v]);
-        sum_c2[v] = add_square(c, sum_c2[v]);
-        sum_c[v] = sum_c[v] + c;
-        sum_wo[v] = add_exact_product(w, o, sum_wo[v]);
-        largest[v] = larger(absolute(c), largest[v]);
-      }
-    }
-    std::memcpy(weight2 + group, sum_w2, sizeof sum_w2);
-    std::memcpy(out2 + group, sum_o2, sizeof sum_o2);
-    std::memcpy(change2 + group, sum_c2, sizeof sum_c2);
-    std::memcpy(change + group, sum_c, sizeof sum_c);
-    std::memcpy(weight_out + group, sum_wo, sizeof sum_wo);
-  }
-  RecordSums sums;
-  sums.weight2 = fold_lanes(weight2);
-  sums.out2 = fold_lanes(out2);
-  sums.change2 = fold_lanes(change2);
-  sums.change = fold_lanes(change);
-  sums.weight_out = fold_lanes(weight_out);
-  for (const Doubles& vector : largest) {
-    for (std::size_t lane = 0; lane < kDoubles; ++lane) {
-      sums.max_change = vector[lane] > sums.max_change ? vector[lane] : sums.max_change;
-    }
-  }
-  return sums;
-}
-
 template <class Weight, class Delta, ScfRole role>
 void record(const void* weight_bytes, const void* delta_bytes, const void* out_bytes,
             std::size_t elements, float parameter, RecordCounts& counts, RecordSums& sums) {
@@ -211,7 +158,8 @@ void record(const void* weight_bytes, const void* delta_bytes, const void* out_b
   counts = count_block<Weight, Delta, role>(weight, whole_block(delta, elements, padded_delta), out,
                                             parameter);
   counts.zero_weights -= kBlockElements - elements;
-  sums = sum_block<Weight>(weight, out);
+  const PairSums pair = pair_sums<Weight>(weight, out);
+  sums = {pair.a2, pair.b2, pair.change2, pair.change, pair.product, pair.max_change};
 }
 
 template <class Format>

@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "blocks.hpp"
 #include "contourfuse/backend/cpu/kernels.hpp"
-#include "vectors.hpp"
+#include "numeric/blocks.hpp"
+#include "numeric/vectors.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
