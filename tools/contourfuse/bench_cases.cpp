@@ -86,8 +86,8 @@ class Bench {
   /// A stored delta, or its recipe alone.
   fs::path delta(bool stored) {
     if (!flags_.weights.empty()) return flags_.weights;
-    fs::path path = flags_.folder / fmt::format("{}{}", model_.filename().string(),
-                                                      stored ? "-delta" : "-recipe");
+    fs::path path = flags_.folder /
+                    fmt::format("{}{}", model_.filename().string(), stored ? "-delta" : "-recipe");
     if (!fs::exists(path)) {
       generate_delta({.base_model = model_.string(), .output = path, .recipe_only = !stored},
                      execution_);

@@ -3,11 +3,11 @@
 #include <cstring>
 
 #include "backend/cpu/bf16_plan.hpp"  // as system headers (cmake/InstructionLevels.cmake)
-#include "numeric/blocks.hpp"
 #include "backend/cpu/gate_bins.hpp"
 #include "backend/cpu/grid_kernels.hpp"
 #include "contourfuse/numeric/float_formats.hpp"
 #include "contourfuse/numeric/scf.hpp"
+#include "numeric/blocks.hpp"
 
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
