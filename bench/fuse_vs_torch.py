@@ -4,6 +4,7 @@
 Both do the same work on the same files, with and without waiting for the disk. See README.md.
 """
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -78,6 +79,8 @@ def main():
     chosen = arguments()
     if subprocess.run([chosen.python, "-c", "import torch, safetensors, numpy"], check=False).returncode != 0:
         sys.exit("fuse_vs_torch: no torch; tools/setup.sh --hf installs it")
+    if pathlib.Path(sys.executable) != pathlib.Path(chosen.python):
+        os.execv(chosen.python, [chosen.python, *sys.argv])  # numpy is there
     result = measure(chosen)
     return comparing.finish(
         chosen, result, table,
