@@ -68,6 +68,19 @@ def test_a_random_model_is_made_once(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == made
 
 
+def test_kernels_of_every_level_are_measured(tmp_path):
+    document = run_json("bench", "kernels", "--rounds", "1", "--size", "3MiB", cwd=tmp_path)
+    assert document["ceiling"] == "memcpy"
+    names = [case["name"] for case in document["cases"]]
+    levels = {name.split(", ")[1] for name in names[1:]}
+    assert "baseline" in levels
+    for level in levels:
+        for kernel in ("down", "down stochastic", "record of down", "gate", "gate stochastic", "record of gate", "moments"):
+            assert f"{kernel}, {level}" in names
+    assert {case["bytes"] for case in document["cases"]} == {3 << 20}
+    assert not list(tmp_path.iterdir())
+
+
 def test_bench_wants_one_thing_to_measure():
     refusal("bench", expect=USAGE)
     refusal("bench", "juggle", expect=USAGE)

@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "bench_kernels.hpp"
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/diff.hpp"
 #include "contourfuse/fusion/fuse.hpp"
@@ -48,11 +49,14 @@ class Bench {
   }
 
   BenchResult measure() {
-    fs::create_directories(flags_.folder);
-    make_model();
-    (this->*kAll.at(flags_.what))();
+    const Subject& subject = kAll.at(flags_.what);
+    if (subject.has_files) {
+      fs::create_directories(flags_.folder);
+      make_model();
+    }
+    (this->*subject.add_cases)();
     std::vector<CaseTimes> times = alternate(cases_, flags_.rounds, execution_);
-    fs::remove_all(output());
+    if (subject.has_files) fs::remove_all(output());
     BenchResult result;
     result.ceiling = fastest(times, ceilings_);
     for (std::size_t i = 0; i < cases_.size(); ++i) {
@@ -63,7 +67,11 @@ class Bench {
     return result;
   }
 
-  static const std::map<std::string, void (Bench::*)()> kAll;
+  struct Subject {
+    void (Bench::*add_cases)() = nullptr;
+    bool has_files = true;  ///< a model to measure with
+  };
+  static const std::map<std::string, Subject> kAll;
 
  private:
   [[nodiscard]] fs::path output() const { return flags_.folder / "output"; }
@@ -224,6 +232,11 @@ class Bench {
     });
   }
 
+  void add_kernels() {
+    cases_ = kernel_cases(flags_.size);
+    ceilings_ = {0};
+  }
+
   void add_diff() {
     const fs::path path = fused();
     const std::uint64_t bytes = bytes_in(path) + bytes_in(model_);
@@ -245,10 +258,15 @@ class Bench {
   std::vector<std::size_t> ceilings_{};
 };
 
-const std::map<std::string, void (Bench::*)()> Bench::kAll = {
-    {"copy", &Bench::add_copy},         {"diff", &Bench::add_diff}, {"fuse", &Bench::add_fuse},
-    {"generate", &Bench::add_generate}, {"read", &Bench::add_read}, {"verify", &Bench::add_verify},
-    {"write", &Bench::add_write}};
+const std::map<std::string, Bench::Subject> Bench::kAll = {
+    {"copy", {&Bench::add_copy}},
+    {"diff", {&Bench::add_diff}},
+    {"fuse", {&Bench::add_fuse}},
+    {"generate", {&Bench::add_generate}},
+    {"kernels", {&Bench::add_kernels, false}},
+    {"read", {&Bench::add_read}},
+    {"verify", {&Bench::add_verify}},
+    {"write", {&Bench::add_write}}};
 
 }  // namespace
 
@@ -256,7 +274,7 @@ const std::vector<std::string>& bench_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
     all.reserve(Bench::kAll.size());
-    for (const auto& [name, add] : Bench::kAll) all.push_back(name);
+    for (const auto& [name, subject] : Bench::kAll) all.push_back(name);
     return all;
   }();
   return names;

@@ -82,7 +82,7 @@ void add_bench_flags(CLI::App& command, BenchFlags& flags) {
   command
       .add_option_function<std::string>(
           "--size", [&flags](const std::string& text) { flags.size = parse_size("--size", text); },
-          "About the bytes of a random model (default: 1GiB)")
+          "About the bytes of a random model, or that a kernel touches (default: 1GiB)")
       ->type_name("SIZE");
   add_whole_number(
       command, "--rounds", [&flags](std::uint64_t n) { flags.rounds = n; },

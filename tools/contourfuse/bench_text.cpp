@@ -59,6 +59,13 @@ void print_bench(const BenchFlags& flags, const BenchResult& result, int threads
                    format_bytes(measured.times.peak_anonymous_bytes)});
   }
   print_text(table.text());
+  if (flags.what == "kernels") {
+    print_text(
+        fmt::format("ceiling: memcpy; medians of {} rounds in turn; one thread, and every case "
+                    "touches as many bytes, read or written\n",
+                    flags.rounds));
+    return;
+  }
   print_text(fmt::format(
       "ceiling: {}; medians of {} rounds in turn; {} thread{}, durability {}, cache {}\n",
       result.cases[result.ceiling].name, flags.rounds, threads, threads == 1 ? "" : "s",
