@@ -90,10 +90,14 @@ std::string hash_of(std::string_view text) {
 OrderedJson make_manifest(const FusePlan& plan, const FuseReport& report,
                           const std::vector<ListedFile>& side_files) {
   OrderedJson manifest = fuse_document(plan, report);
-  // What two equal runs into different folders or filesystems do not share.
+  // What two equal runs into different folders do not share.
   manifest.erase("seconds");
   manifest.erase("output");
-  manifest.erase("bytes");
+  // Those of the plan: what was moved in fact depends on filesystem and device.
+  const PlannedBytes planned = planned_bytes(plan);
+  manifest["bytes"] = {{"read", planned.read},
+                       {"written", planned.written},
+                       {"delta_read", planned.delta_read}};
   manifest["command"] = plan.settings.command;
   manifest["base"] = describe_base(plan, report);
   manifest["delta"] = describe_delta(plan, report);

@@ -77,7 +77,9 @@ def assert_manifest(document, output, edited):
         manifest = json.load(file)
     same = DOCUMENT_KEYS - {"seconds", "output", "dry_run", "bytes"}
     assert {k: manifest[k] for k in same} == {k: document[k] for k in same}
-    assert "seconds" not in manifest and "bytes" not in manifest
+    assert "seconds" not in manifest
+    assert set(manifest["bytes"]) == {"read", "written", "delta_read"}
+    assert manifest["bytes"]["written"] == sum(shard["bytes"] for shard in manifest["shards"])
     assert os.fspath(os.path.abspath(output)) not in json.dumps(manifest)
     assert {e["name"]: e["xxh3_128"] for e in manifest["edited"]} == edited
     assert set(os.listdir(output)) >= {f["name"] for f in manifest["shards"]}
