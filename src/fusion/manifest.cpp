@@ -95,9 +95,8 @@ OrderedJson make_manifest(const FusePlan& plan, const FuseReport& report,
   manifest.erase("output");
   // Those of the plan: what was moved in fact depends on filesystem and device.
   const PlannedBytes planned = planned_bytes(plan);
-  manifest["bytes"] = {{"read", planned.read},
-                       {"written", planned.written},
-                       {"delta_read", planned.delta_read}};
+  manifest["bytes"] = {
+      {"read", planned.read}, {"written", planned.written}, {"delta_read", planned.delta_read}};
   manifest["command"] = plan.settings.command;
   manifest["base"] = describe_base(plan, report);
   manifest["delta"] = describe_delta(plan, report);
