@@ -58,7 +58,10 @@ void Moves::run(const Execution& execution) const {
           PageBuffer buffer(piece_bytes_);
           for (std::size_t i = next++; i < pieces_.size(); i = next++) {
             execution.check_cancelled();
+            const auto& [move, bytes] = pieces_[i];
             work(pieces_[i], buffer);
+            if (move.source != nullptr) execution.advance(bytes);
+            if (move.target.writer != nullptr) execution.advance(bytes);
           }
         },
         tbb::simple_partitioner());

@@ -28,7 +28,7 @@ class Moves {
   explicit Moves(const TrafficSettings& settings);
   /// `bytes` in pieces of a worker's buffer.
   void add(Move first, std::uint64_t bytes);
-  /// Each thread takes the next piece.
+  /// Each thread takes the next piece. Progress is in bytes read and bytes written.
   void run(const Execution& execution) const;
 
  private:

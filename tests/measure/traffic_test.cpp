@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <random>
 
 #include "contourfuse/core/error.hpp"
@@ -79,6 +80,24 @@ TEST_F(Traffic, MovesTheShardsOfAFuseAsTheyAre) {
     for (const Shard& shard : plan.base.shards) {
       EXPECT_TRUE(read_bytes(to() / shard.file) == read_bytes(base() / shard.file)) << shard.file;
     }
+    std::filesystem::remove_all(to());
+  }
+}
+
+class MovedBytes final : public Progress {
+ public:
+  void advance(std::uint64_t bytes) override { total += bytes; }
+  std::atomic<std::uint64_t> total{0};
+};
+
+TEST_F(Traffic, MovesAsManyBytesAsAFuseOfThePlan) {
+  write_whole_delta();
+  for (const VarianceNorm norm : {VarianceNorm::kMatch, VarianceNorm::kNone}) {
+    settings.parameters.variance_norm = norm;
+    const FusePlan plan = plan_fuse(settings);
+    MovedBytes moved;
+    move_as_fuse(plan, to(), {}, {.threads = 2, .progress = &moved});
+    EXPECT_EQ(moved.total, bytes_moved_as_fuse(plan));
     std::filesystem::remove_all(to());
   }
 }
