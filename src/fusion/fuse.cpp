@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/manifest.hpp"
-#include "contourfuse/fusion/matrix_job.hpp"
 #include "contourfuse/fusion/model_card.hpp"
 #include "contourfuse/io/hash.hpp"
+#include "plan_job.hpp"
 
 namespace contourfuse {
 namespace fs = std::filesystem;
@@ -20,46 +19,6 @@ namespace {
 constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxCardBytes = std::uint64_t{16} << 20;
 constexpr const char* kModelCard = "README.md";
-
-/// The job of a plan, with what it points to.
-struct OwnedJob {
-  FuseJob job{};
-  std::vector<File> sources{};
-  std::vector<std::unique_ptr<DeltaReader>> deltas{};
-};
-
-OwnedJob make_job(const FusePlan& plan) {
-  OwnedJob owned;
-  owned.sources.reserve(plan.base.shards.size());
-  for (const Shard& shard : plan.base.shards) {
-    owned.sources.push_back(File::open(plan.base.folder / shard.file));
-  }
-  for (std::size_t i = 0; i < owned.sources.size(); ++i) {
-    owned.job.shards.push_back(
-        {&owned.sources[i], nullptr, plan.base.shards[i].header.file_bytes()});
-  }
-  for (const PlannedMatrix& matrix : plan.matrices) {
-    owned.deltas.push_back(plan.delta.reader(*plan.base.find_layer(matrix.layer), matrix.role));
-    owned.job.matrices.push_back(matrix_job(matrix, owned.deltas.back().get()));
-  }
-  owned.job.numbers = scf_numbers(plan.settings.parameters);
-  owned.job.read_method = plan.settings.read_method;
-  if (owned.job.read_method == ReadMethod::kAuto) {
-    owned.job.read_method = plan.settings.direct ? ReadMethod::kDirect : ReadMethod::kPread;
-  }
-  owned.job.write_direct = plan.settings.direct;
-  owned.job.durable = plan.settings.durability == Durability::kFull;
-  return owned;
-}
-
-/// Refuses a base that changed since its headers were read.
-void check_unchanged(const FusePlan& plan, const std::vector<File>& sources) {
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (sources[i].identity() == plan.base.shards[i].identity) continue;
-    throw Error(Failure::kFailed, "base-changed", "the file changed while it was read",
-                {.file = sources[i].path().string()}, "run again when nobody writes to the model");
-  }
-}
 
 ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name, bool durable,
                      std::vector<std::byte>& buffer, const Execution& execution) {
