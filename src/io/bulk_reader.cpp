@@ -1,10 +1,6 @@
 // Reads by the three methods.
 #include "contourfuse/io/bulk_reader.hpp"
 
-#include <algorithm>
-
-#include "contourfuse/core/error.hpp"
-
 namespace contourfuse {
 
 BulkReader::BulkReader(const File& file, std::uint64_t bytes, ReadMethod method) : file_(file) {
@@ -16,11 +12,10 @@ BulkReader::BulkReader(const File& file, std::uint64_t bytes, ReadMethod method)
 }
 
 void BulkReader::read(std::uint64_t offset, std::span<std::byte> out) const {
-  if (mapping_) {
-    std::ranges::copy(mapping_->bytes().subspan(offset, out.size()), out.begin());
-  } else {
-    file_.read(offset, out);
-  }
+  // The size after the copy: the last page of a truncated file ends in zeros.
+  if (mapping_ && mapping_->copy(offset, out) && file_.size() >= offset + out.size()) return;
+  // What the mapping cannot give, reading gives, or says why not.
+  file_.read(offset, out);
 }
 
 void BulkReader::read_in_place(std::uint64_t offset, std::span<std::byte> out) const {
@@ -42,9 +37,9 @@ void BulkReader::read_in_place(std::uint64_t offset, std::span<std::byte> out) c
     const std::uint64_t there = at + *moved;
     if (there >= end) return;
     if (block_down(there) == at) {
-      throw Error(Failure::kFailed, "io-short-read", "the file ends before these bytes",
-                  {.file = file_.path().string(), .bytes = ByteRange{there, end}},
-                  "the file is shorter than it was or than it says; fetch it again");
+      // The file ends here, or the next transfer would begin amid a block.
+      read(offset, out);
+      return;
     }
     to += block_down(there) - at;
     at = block_down(there);

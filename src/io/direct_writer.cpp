@@ -68,8 +68,11 @@ DirectWriter::Shared DirectWriter::settle(std::uint64_t begin, std::uint64_t end
 }
 
 void DirectWriter::write_blocks(std::uint64_t begin, std::uint64_t end, const std::byte* first) {
-  while (begin < end && !refused_) {
-    const auto moved = direct_->write_some(begin, {first, end - begin});
+  // The file's last bytes may fill no block: written whole, it would lengthen the file until
+  // someone cut it off, and a killed run would not.
+  const std::uint64_t last_block = std::min(end, block_down(bytes_));
+  while (begin < last_block && !refused_) {
+    const auto moved = direct_->write_some(begin, {first, last_block - begin});
     if (!moved) {
       refused_ = true;
       break;
@@ -91,7 +94,6 @@ void DirectWriter::finish() {
                 {.file = target_.path().string(),
                  .bytes = ByteRange{block, std::min(block + kDirectBlock, bytes_)}});
   }
-  if (direct_ && bytes_ % kDirectBlock != 0) target_.resize(bytes_);
 }
 
 }  // namespace contourfuse

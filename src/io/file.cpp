@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,9 +79,13 @@ File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-File File::open(const std::filesystem::path& path) {
+File File::open(const std::filesystem::path& path) { return open_regular(path, O_RDONLY); }
+
+File File::open_to_change(const std::filesystem::path& path) { return open_regular(path, O_RDWR); }
+
+File File::open_regular(const std::filesystem::path& path, int access) {
   // O_NONBLOCK: opening a FIFO that nobody writes must not wait; regular files ignore it.
-  const int descriptor = open_again(path, O_RDONLY | O_NONBLOCK);
+  const int descriptor = open_again(path, access | O_NONBLOCK);
   if (descriptor < 0) throw_path_error(errno, "open", path);
   File file(descriptor, path);
   const mode_t mode = status_of(descriptor, path).st_mode;
@@ -221,6 +226,14 @@ void File::sync() {
   if (result != 0) throw_io_error(errno, "make durable", place_of(path_));
 }
 
+bool File::try_lock() const {
+  int result = 0;
+  do {
+    result = ::flock(descriptor_, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 || errno != EWOULDBLOCK;
+}
+
 void sync_folder(const std::filesystem::path& folder) {
   const int descriptor = open_again(folder, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) throw_path_error(errno, "open the folder", folder);
@@ -234,6 +247,10 @@ void sync_folder(const std::filesystem::path& folder) {
   if (result != 0 && error != EINVAL) {
     throw_io_error(error, "make the folder durable", place_of(folder));
   }
+}
+
+void remove_file(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0) throw_path_error(errno, "remove", path);
 }
 
 std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes) {

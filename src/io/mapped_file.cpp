@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "contourfuse/core/error.hpp"
+#include "guarded_copy.hpp"
 #include "io_error.hpp"
 
 namespace contourfuse {
@@ -18,6 +19,7 @@ MappedFile::MappedFile(const File& file, std::uint64_t bytes) {
     throw Error(Failure::kFailed, "io-short-read", "the file ends before these bytes",
                 std::move(place));
   }
+  install_copy_guard();
   void* const address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
   if (address == MAP_FAILED) throw_io_error(errno, "map", std::move(place));
   bytes_ = {static_cast<const std::byte*>(address), bytes};
@@ -33,6 +35,11 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 MappedFile::~MappedFile() {
   // munmap takes the address that mmap gave, which is not const.
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+bool MappedFile::copy(std::uint64_t offset, std::span<std::byte> out) const noexcept {
+  if (offset > bytes_.size() || out.size() > bytes_.size() - offset) return false;
+  return copy_guarded(bytes_.subspan(offset, out.size()), out);
 }
 
 }  // namespace contourfuse

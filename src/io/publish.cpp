@@ -15,18 +15,20 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/file.hpp"
+#include "folder_lock.hpp"
 #include "io_error.hpp"
+#include "partial_name.hpp"
 #include "unique_suffix.hpp"
 
 namespace contourfuse {
 namespace fs = std::filesystem;
 namespace {
 
-Place place_of(const fs::path& path) { return Place{.file = path.string()}; }
+Place target_place(const fs::path& path) { return Place{.file = path.string()}; }
 
 [[noreturn]] void refuse_existing(const fs::path& target) {
-  throw Error(Failure::kBadInput, "output-exists", "the output exists already", place_of(target),
-              "choose another name, or give --overwrite to replace it");
+  throw Error(Failure::kBadInput, "output-exists", "the output exists already",
+              target_place(target), "choose another name, or give --overwrite to replace it");
 }
 
 // Absolute, without a trailing slash, and ending in a name.
@@ -40,7 +42,7 @@ fs::path normal_target(const fs::path& target) {
   }
   if (error || !normal.has_filename()) {
     throw Error(Failure::kBadInput, "output-not-usable",
-                error ? error.message() : "the output must have a name", place_of(target));
+                error ? error.message() : "the output must have a name", target_place(target));
   }
   return normal;
 }
@@ -106,7 +108,7 @@ void refuse_unusable_output(const fs::path& output, bool overwrite) {
   const fs::path parent = target.parent_path();
   if (!fs::is_directory(parent, error)) {
     throw Error(Failure::kBadInput, "output-parent-missing",
-                "the folder that the output is to stand in does not exist", place_of(parent),
+                "the folder that the output is to stand in does not exist", target_place(parent),
                 "make it first, or choose another output");
   }
   const fs::file_status status = fs::symlink_status(target, error);
@@ -114,28 +116,60 @@ void refuse_unusable_output(const fs::path& output, bool overwrite) {
     if (!overwrite) refuse_existing(target);
     if (!fs::is_directory(status)) {
       throw Error(Failure::kBadInput, "output-not-a-folder",
-                  "only a folder is overwritten, and this is none", place_of(target));
+                  "only a folder is overwritten, and this is none", target_place(target));
     }
   }
   if (::access(parent.c_str(), W_OK | X_OK) != 0) {
     throw Error(Failure::kBadInput, "output-not-writable",
                 "this folder, which the output is to stand in, cannot be written to",
-                place_of(parent));
+                target_place(parent));
   }
 }
 
-PartialFolder::PartialFolder(const fs::path& target, bool overwrite, Durability durability)
+PartialFolder::PartialFolder(Adopted /*tag*/, const fs::path& target, bool overwrite,
+                             Durability durability)
     : overwrite_(overwrite), durability_(durability) {
   refuse_unusable_output(target, overwrite);
   target_ = normal_target(target);
-  partial_ = target_;
-  partial_ += ".partial-" + unique_suffix();
-  if (::mkdir(partial_.c_str(), 0777) != 0) throw_path_error(errno, "make the folder", partial_);
 }
+
+PartialFolder::PartialFolder(const fs::path& target, bool overwrite, Durability durability)
+    : PartialFolder(Adopted{}, target, overwrite, durability) {
+  // Between the making and the locking of a folder it looks like one that an ended run left.
+  while (lock_ == nullptr) {
+    partial_ = new_partial_name(target_);
+    if (::mkdir(partial_.c_str(), 0777) != 0) throw_path_error(errno, "make the folder", partial_);
+    if (auto lock = FolderLock::try_take(partial_)) {
+      lock_ = std::make_unique<FolderLock>(std::move(*lock));
+    }
+  }
+}
+
+std::vector<PartialFolder> PartialFolder::adopt(const fs::path& target, bool overwrite,
+                                                Durability durability) {
+  std::vector<PartialFolder> adopted;
+  for (const fs::path& path : partials_of(normal_target(target), fs::file_type::directory)) {
+    PartialFolder partial(Adopted{}, target, overwrite, durability);
+    auto lock = FolderLock::try_take(path);
+    if (!lock) {
+      std::error_code ignored;
+      if (!fs::exists(path, ignored)) continue;
+      throw Error(Failure::kFailed, "output-in-progress", "another run is writing this output",
+                  target_place(path), "wait until it has ended");
+    }
+    partial.partial_ = path;
+    partial.lock_ = std::make_unique<FolderLock>(std::move(*lock));
+    partial.kept_ = true;
+    adopted.push_back(std::move(partial));
+  }
+  return adopted;
+}
+
+PartialFolder::PartialFolder(PartialFolder&& other) noexcept = default;
 
 PartialFolder::~PartialFolder() {
   std::error_code ignored;  // a destructor cannot report it, and the error under way says more
-  if (!published_) fs::remove_all(partial_, ignored);
+  if (lock_ != nullptr && !kept_) fs::remove_all(partial_, ignored);
 }
 
 void PartialFolder::sync_folders() const {
@@ -145,7 +179,7 @@ void PartialFolder::sync_folders() const {
       if (entry.symlink_status().type() == fs::file_type::directory) sync_folder(entry.path());
     }
   } catch (const fs::filesystem_error& error) {
-    throw_io_error(error.code().value(), "list the folder", place_of(partial_));
+    throw_io_error(error.code().value(), "list the folder", target_place(partial_));
   }
   sync_folder(partial_);
 }
@@ -159,8 +193,8 @@ void PartialFolder::publish() {
     error = rename_to_new(partial_, target_);
   }
   if (error == EEXIST || error == ENOTEMPTY) refuse_existing(target_);
-  if (error != 0) throw_io_error(error, "publish the output", place_of(target_));
-  published_ = true;
+  if (error != 0) throw_io_error(error, "publish the output", target_place(target_));
+  kept_ = true;
   if (durability_ == Durability::kFull) sync_folder(target_.parent_path());
   if (!replaced) return;
   std::error_code removal;
@@ -169,7 +203,7 @@ void PartialFolder::publish() {
     throw Error(Failure::kFailed, "old-output-not-removed",
                 fmt::format("the new output is in place, but the old one cannot be removed: {}",
                             removal.message()),
-                place_of(partial_), "remove this folder by hand");
+                target_place(partial_), "remove this folder by hand");
   }
 }
 
@@ -206,8 +240,8 @@ std::vector<bool> publish_new_files(const fs::path& folder, const std::vector<Ne
 void refuse_overlap(const fs::path& output, const fs::path& input) {
   const auto refuse = [&](const char* how) {
     throw Error(Failure::kBadInput, "output-overlaps-input",
-                fmt::format("the output {} the input {}", how, input.string()), place_of(output),
-                "choose an output outside of every input");
+                fmt::format("the output {} the input {}", how, input.string()),
+                target_place(output), "choose an output outside of every input");
   };
   try {
     const fs::path from = resolved(input);

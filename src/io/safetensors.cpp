@@ -7,12 +7,13 @@
 #include <array>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <utility>
 
-#include "contourfuse/io/mapped_file.hpp"
+#include "contourfuse/io/file.hpp"
 #include "safetensors_parser.hpp"
 #include "utf8.hpp"
 
@@ -223,8 +224,11 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path) {
   std::array<std::byte, kLengthBytes> length{};
   if (file_bytes >= kLengthBytes) file.read(0, length);
   const std::uint64_t header_bytes = checked_header_bytes(length, file_bytes, name);
-  const MappedFile head(file, kLengthBytes + header_bytes);
-  return parse_safetensors_header(head.bytes(), file_bytes, name);
+  // Read and not mapped: a file that is truncated meanwhile is an error with a name.
+  const std::uint64_t head_bytes = kLengthBytes + header_bytes;
+  const auto head = std::make_unique_for_overwrite<std::byte[]>(head_bytes);
+  file.read(0, {head.get(), head_bytes});
+  return parse_safetensors_header({head.get(), head_bytes}, file_bytes, name);
 }
 
 std::string make_safetensors_header(std::span<const TensorSpec> tensors,

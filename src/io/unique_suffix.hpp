@@ -1,11 +1,13 @@
 // Names that no other run uses.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace contourfuse {
 
-/// 16 random hexadecimal digits, from the kernel.
+inline constexpr std::size_t kSuffixDigits = 16;
+/// Random hexadecimal digits, from the kernel.
 [[nodiscard]] std::string unique_suffix();
 
 }  // namespace contourfuse

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/folders.hpp"
 #include "contourfuse/model/hub_cache.hpp"
 
 namespace contourfuse {
@@ -67,18 +68,11 @@ class SideFiles {
   void visit(const fs::path& relative, int depth) {
     const fs::path here = relative.empty() ? folder_ : folder_ / relative;
     if (depth > kMaxFolderDepth) refuse("folder-too-deep", "lies too deep to be copied", here);
-    std::error_code failure;
-    fs::directory_iterator entries(here, failure);
-    for (; !failure && entries != fs::directory_iterator(); entries.increment(failure)) {
-      const std::string name = entries->path().filename().string();
+    for (const fs::path& entry : list_folder(here)) {
+      const std::string name = entry.filename().string();
       if (name.starts_with('.')) continue;
       if (depth == 0 && (name == kManifestName || shards_.contains(name))) continue;
       add(relative.empty() ? fs::path(name) : relative / name, depth);
-    }
-    if (failure) {
-      throw Error(Failure::kBadInput, "folder-unreadable",
-                  fmt::format("cannot be listed: {}", failure.message()),
-                  Place{.file = here.string()});
     }
   }
 

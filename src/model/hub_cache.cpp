@@ -152,4 +152,18 @@ bool is_hub_blob_link(const std::filesystem::path& link) {
   return false;
 }
 
+bool is_in_hub_cache(const std::filesystem::path& path) {
+  std::error_code failure;
+  const fs::path real = fs::canonical(path, failure);
+  if (failure) return false;
+  fs::path above;
+  for (const fs::path& part : real) {
+    if ((part == "snapshots" || part == "blobs") && above.string().starts_with("models--")) {
+      return true;
+    }
+    above = part;
+  }
+  return false;
+}
+
 }  // namespace contourfuse

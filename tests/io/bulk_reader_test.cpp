@@ -56,7 +56,7 @@ TEST_F(Reading, GivesTheBytesByEveryMethod) {
 TEST_F(Reading, AnEarlyEndIsAnError) {
   write(10'000);
   const File file = File::open(path);
-  for (const ReadMethod method : {ReadMethod::kPread, ReadMethod::kDirect}) {
+  for (const ReadMethod method : kMethods) {
     const BulkReader reader(file, 10'000, method);
     PageBuffer buffer(20'000);
     for (const std::uint64_t offset : {9000U, 10'000U, 12'288U, 50'000U}) {
@@ -65,6 +65,33 @@ TEST_F(Reading, AnEarlyEndIsAnError) {
       EXPECT_EQ(error.kind(), "io-short-read") << offset;
       EXPECT_EQ(error.place().file, path.string());
     }
+  }
+}
+
+TEST_F(Reading, AFileThatWasTruncatedMeanwhileIsAnError) {
+  for (const ReadMethod method : kMethods) {
+    std::filesystem::remove(path);
+    write(300'000);
+    const File file = File::open(path);
+    const BulkReader reader(file, 300'000, method);
+    PageBuffer buffer(300'000);
+    reader.read_in_place(0, buffer.place(0, 300'000));
+    std::filesystem::resize_file(path, 100'000);
+    // Across the new end; behind it in its page; in pages that are gone.
+    for (const ByteRange& range :
+         {ByteRange{90'000, 190'000}, {100'010, 100'020}, {200'000, 200'001}}) {
+      const std::span<std::byte> out = buffer.place(range.begin, range.end - range.begin);
+      const Error error = caught_error([&] { reader.read_in_place(range.begin, out); });
+      EXPECT_EQ(error.kind(), "io-short-read");
+      EXPECT_EQ(error.failure(), Failure::kFailed);
+      EXPECT_EQ(error.place().file, path.string());
+      ASSERT_TRUE(error.place().bytes);
+      EXPECT_GE(error.place().bytes->begin, std::min<std::uint64_t>(range.begin, 100'000));
+      EXPECT_EQ(error.place().bytes->end, range.end);
+    }
+    const std::span<std::byte> out = buffer.place(50'000, 50'000);
+    reader.read_in_place(50'000, out);
+    EXPECT_TRUE(equals(out, {50'000, 100'000}));
   }
 }
 

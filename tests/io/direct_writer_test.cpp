@@ -117,6 +117,27 @@ TEST(DirectWriter, WritesNoBlockThatIsKeptWhole) {
   EXPECT_EQ(content_of(folder / "f"), before);
 }
 
+TEST(DirectWriter, NeverMakesTheFileLongerThanItIsInTheEnd) {
+  const TemporaryFolder folder;
+  const auto content = random_bytes(2 * kDirectBlock + 100, 1);
+  for (const std::uint64_t cut : {std::uint64_t{0}, std::uint64_t{5000}, 2 * kDirectBlock + 50}) {
+    const auto path = folder / std::to_string(cut);
+    File file = File::create(path);
+    file.allocate(content.size());
+    DirectWriter writer(file, content.size());
+    PageBuffer buffer(content.size());
+    for (const ByteRange& range : {ByteRange{0, cut}, ByteRange{cut, content.size()}}) {
+      const auto piece = buffer.place(range.begin, range.end - range.begin);
+      std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(range.begin), piece.size(),
+                  piece.begin());
+      writer.write(range.begin, piece);
+      // As a killed run would leave it.
+      EXPECT_EQ(std::filesystem::file_size(path), content.size());
+    }
+    EXPECT_EQ(content_of(path), content);
+  }
+}
+
 TEST(DirectWriter, AMissingPieceIsNoticed) {
   const TemporaryFolder folder;
   File file = File::create(folder / "f");

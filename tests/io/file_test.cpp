@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "caught_error.hpp"
-#include "contourfuse/io/mapped_file.hpp"
 #include "temporary_folder.hpp"
 
 namespace contourfuse {
@@ -230,16 +229,27 @@ TEST(Text, LongerThanAllowedIsRefused) {
   EXPECT_EQ(error.failure(), Failure::kBadInput);
 }
 
-TEST(MappedFile, ShowsTheHeadOfAFile) {
+TEST(File, OpenedToChangeKeepsWhatIsNotWritten) {
   const TemporaryFolder folder;
-  write_text(folder / "f", "head and rest", false);
-  const File file = File::open(folder / "f");
-  MappedFile mapped(file, 4);
-  MappedFile moved(std::move(mapped));
-  ASSERT_EQ(moved.bytes().size(), 4U);
-  EXPECT_EQ(std::to_integer<char>(moved.bytes()[3]), 'd');
-  EXPECT_TRUE(MappedFile(file, 0).bytes().empty());
-  EXPECT_EQ(caught_error([&file] { const MappedFile past(file, 14); }).kind(), "io-short-read");
+  write_text(folder / "f", "one two", false);
+  File::open_to_change(folder / "f").write(4, bytes_of("TWO"));
+  EXPECT_EQ(read_text(folder / "f", 100), "one TWO");
+  EXPECT_EQ(caught_error([&] { File::open_to_change(folder / "g"); }).kind(), "file-missing");
+  EXPECT_EQ(caught_error([&] { File::open_to_change(folder.path()); }).failure(),
+            Failure::kBadInput);
+}
+
+TEST(File, IsHeldByOneUntilThatOneGoes) {
+  const TemporaryFolder folder;
+  write_text(folder / "f", "", false);
+  const File second = File::open(folder / "f");
+  {
+    const File first = File::open_to_change(folder / "f");
+    EXPECT_TRUE(first.try_lock());
+    EXPECT_TRUE(first.try_lock());
+    EXPECT_FALSE(second.try_lock());
+  }
+  EXPECT_TRUE(second.try_lock());
 }
 
 TEST(SyncFolder, NamesAFolderThatIsMissing) {

@@ -89,6 +89,10 @@ TEST_F(HubCache, KnowsItsOwnLinksOnly) {
   fs::create_symlink("../../blobs/9999", repository / "snapshots/abc123/twice");
   EXPECT_FALSE(is_hub_blob_link(repository / "snapshots/abc123/twice"));
   EXPECT_FALSE(is_hub_blob_link(repository / "blobs/0123"));
+  EXPECT_TRUE(is_in_hub_cache(repository / "snapshots/abc123/config.json"));
+  EXPECT_TRUE(is_in_hub_cache(repository / "blobs/0123"));
+  EXPECT_FALSE(is_in_hub_cache(repository));
+  EXPECT_FALSE(is_in_hub_cache(repository / "absent"));
 }
 
 }  // namespace

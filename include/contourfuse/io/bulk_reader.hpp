@@ -17,7 +17,7 @@ namespace contourfuse {
 enum class ReadMethod : std::uint8_t {
   kAuto,    ///< as kPread
   kPread,   ///< through the page cache
-  kMmap,    ///< from a mapping; the file must not become shorter (mapped_file.hpp)
+  kMmap,    ///< from a mapping (mapped_file.hpp)
   kDirect,  ///< past the page cache, where the filesystem can
 };
 
@@ -27,7 +27,8 @@ class BulkReader {
   /// `bytes`: of the file, at most. `file` outlives it.
   BulkReader(const File& file, std::uint64_t bytes, ReadMethod method);
 
-  /// Fills `out` from `offset`: from the mapping if there is one, else through the page cache.
+  /// Fills `out` from `offset`: from the mapping if there is one, else through the page cache. An
+  /// early end of file is an error by every method (File::read).
   void read(std::uint64_t offset, std::span<std::byte> out) const;
   /// The same, past the page cache if so asked. `out` must be PageBuffer::place(offset, …): what
   /// else stands in its first and last block is overwritten.

@@ -16,8 +16,8 @@
 namespace contourfuse {
 
 /// One file that pieces cover once, in any order. Whole blocks go out at once; a block that pieces
-/// share waits here for all its bytes, and goes out with the piece that brings the last ones.
-/// Thread-safe but for finish().
+/// share waits here for all its bytes, and goes out with the piece that brings the last ones. The
+/// file is never longer than in the end. Thread-safe but for finish().
 class DirectWriter {
  public:
   /// `bytes`: the file's size in the end. `target` outlives it.
@@ -28,7 +28,7 @@ class DirectWriter {
   void write(std::uint64_t offset, std::span<std::byte> piece);
   /// The same for bytes that the file holds already: only blocks shared with written ones go out.
   void keep(std::uint64_t offset, std::span<std::byte> piece);
-  /// After all pieces: gives the file its size.
+  /// After all pieces.
   void finish();
 
   /// Whether the filesystem refuses it; all is written through the page cache then.

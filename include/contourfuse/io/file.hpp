@@ -29,6 +29,8 @@ class File {
   static File open(const std::filesystem::path& path);
   /// Creates a new file for writing and reading; refuses an existing one.
   static File create(const std::filesystem::path& path);
+  /// Opens an existing regular file for reading and writing.
+  static File open_to_change(const std::filesystem::path& path);
   enum class Access : std::uint8_t { kRead, kWrite };
   /// Another descriptor of this file that goes past the page cache, for transfers of whole blocks
   /// (page_buffer.hpp); nothing where the filesystem refuses that.
@@ -63,15 +65,22 @@ class File {
   void start_writeback(std::uint64_t offset, std::uint64_t bytes) noexcept;
   /// fsync.
   void sync();
+  /// Takes the file for this object alone until it goes (flock); false if another has it. A
+  /// filesystem without locks gives them to everyone.
+  [[nodiscard]] bool try_lock() const;
 
  private:
   File(int descriptor, std::filesystem::path path) noexcept;
+  static File open_regular(const std::filesystem::path& path, int access);
   int descriptor_ = -1;
   std::filesystem::path path_{};
 };
 
 /// fsync of a folder, so that the names in it are durable.
 void sync_folder(const std::filesystem::path& folder);
+
+/// Removes a file.
+void remove_file(const std::filesystem::path& path);
 
 /// The whole of a regular file of at most `max_bytes`.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);

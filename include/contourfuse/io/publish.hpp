@@ -2,10 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace contourfuse {
+
+class FolderLock;
 
 enum class Durability { kFull, kNone };
 
@@ -15,17 +18,27 @@ enum class Durability { kFull, kNone };
 void refuse_unusable_output(const std::filesystem::path& output, bool overwrite);
 
 /// A folder `OUTPUT.partial-<id>` beside OUTPUT that becomes OUTPUT in one step. Until publish()
-/// nothing named OUTPUT is touched; if it never comes, the destructor removes the partial.
+/// nothing named OUTPUT is touched; if it never comes, the destructor removes the partial, unless
+/// it is to be kept. It is locked as long as this object lives, against adopt().
 class PartialFolder {
  public:
   /// Refuses what refuse_unusable_output refuses.
   PartialFolder(const std::filesystem::path& target, bool overwrite, Durability durability);
+  /// Those that ended runs left for this target, to be kept for the present. Throws
+  /// Error{kFailed, "output-in-progress"} if a run that has not ended holds one.
+  [[nodiscard]] static std::vector<PartialFolder> adopt(const std::filesystem::path& target,
+                                                        bool overwrite, Durability durability);
+  PartialFolder(PartialFolder&&) noexcept;
+  PartialFolder& operator=(PartialFolder&&) = delete;
   PartialFolder(const PartialFolder&) = delete;
   PartialFolder& operator=(const PartialFolder&) = delete;
   ~PartialFolder();
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return partial_; }
   [[nodiscard]] Durability durability() const noexcept { return durability_; }
+
+  /// Whether an unpublished partial outlives this object.
+  void keep(bool kept) noexcept { kept_ = kept; }
 
   /// Syncs every folder inside the partial (files are synced by who wrote them).
   void sync_folders() const;
@@ -35,11 +48,16 @@ class PartialFolder {
   void publish();
 
  private:
+  struct Adopted {};
+  PartialFolder(Adopted, const std::filesystem::path& target, bool overwrite,
+                Durability durability);
+
   std::filesystem::path target_;
-  std::filesystem::path partial_;
+  std::filesystem::path partial_{};
+  std::unique_ptr<FolderLock> lock_{};
   bool overwrite_;
   Durability durability_;
-  bool published_ = false;
+  bool kept_ = false;
 };
 
 struct NewFile {

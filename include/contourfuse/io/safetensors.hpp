@@ -67,7 +67,8 @@ class SafetensorsHeader {
                                                          std::uint64_t file_bytes,
                                                          const std::string& file);
 
-/// Reads the header of a file through a mapping of its head.
+/// Reads the header of a file. Beside what is parsed, memory holds the head, which is at most
+/// kMaxHeaderBytes long.
 [[nodiscard]] SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
 
 /// A tensor to be written.

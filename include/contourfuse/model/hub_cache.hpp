@@ -16,4 +16,8 @@ namespace contourfuse {
 /// True if `link` is the cache's own snapshots/… → blobs/… link.
 [[nodiscard]] bool is_hub_blob_link(const std::filesystem::path& link);
 
+/// True if the path, links resolved, lies in a repository of a hub cache, wherever that is:
+/// …/models--ORG--NAME/snapshots/… or …/blobs/….
+[[nodiscard]] bool is_in_hub_cache(const std::filesystem::path& path);
+
 }  // namespace contourfuse
