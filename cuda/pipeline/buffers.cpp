@@ -9,11 +9,11 @@
 #include "kernels/arguments.hpp"
 
 namespace contourfuse::device {
-namespace {
-
 std::uint64_t blocks_of(std::uint64_t elements) {
   return (elements + kBlockElements - 1) / kBlockElements;
 }
+
+namespace {
 
 /// Largest of what any matrix needs.
 struct Needs {

@@ -34,6 +34,9 @@ struct BufferPlan {
   constexpr std::uint64_t kGrain = 256;
   return (bytes + kGrain - 1) / kGrain * kGrain;
 }
+/// Blocks of kBlockElements that hold so many elements.
+[[nodiscard]] std::uint64_t blocks_of(std::uint64_t elements);
+
 /// Bytes that made deltas' tables take on the device.
 [[nodiscard]] std::uint64_t table_bytes(const DeltaTables& tables) noexcept;
 

@@ -29,10 +29,8 @@ class Run {
         execution_(execution),
         pinned_(pinned),
         device_bytes_(device_bytes),
-        files_(job, execution, stop_),
-        sections_(job, pinned.slot_bytes) {
-    results_.matrices.resize(job.matrices.size());
-  }
+        files_(job, execution, stop_, finished_),
+        sections_(job, pinned.slot_bytes) {}
 
   FuseResults execute(std::vector<std::unique_ptr<SharedDevice>>& devices) {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
@@ -40,6 +38,8 @@ class Run {
     std::uint64_t total = 0;
     for (const ShardJob& shard : job_.shards) total += shard.bytes - shard.begin;
     execution_.begin("fuse", total);
+    for (std::size_t i = 0; i < job_.matrices.size(); ++i) add_empty(i);
+    files_.finish_empty();
     {
       std::vector<std::jthread> threads;
       answer_for([&] {
@@ -50,14 +50,13 @@ class Run {
     }
     if (failure_) std::rethrow_exception(failure_);
     execution_.end();
-    for (std::size_t i = 0; i < job_.matrices.size(); ++i) add_empty(i);
-    files_.finish(results_);
+    files_.add_transfers(results_);
     return std::move(results_);
   }
 
  private:
   void work_on(SharedDevice& device) {
-    const device::RunParts parts{job_, execution_, stop_, files_, sections_, results_};
+    const device::RunParts parts{job_, execution_, stop_, files_, sections_, finished_};
     device.reclaim_events();
     device.set_trace(execution_.trace);
     device::Worker worker(parts, device, pinned_, device_bytes_);
@@ -89,7 +88,7 @@ class Run {
     MatrixResult result = matrix_result(matrix, job_.numbers, {}, {});
     result.weight_hash = Hash128().hex();
     if (matrix.delta->stored()) result.delta_hash = Hash128().hex();
-    results_.matrices[index] = std::move(result);
+    finished_.add_matrix(index, std::move(result));
   }
 
   const FuseJob& job_;
@@ -97,11 +96,12 @@ class Run {
   const device::PinnedPlan pinned_;
   const std::uint64_t device_bytes_;
   Stop stop_{};
+  FuseResults results_{};
+  FinishedShards finished_{job_, results_};
   device::ShardFiles files_;
   device::SectionQueue sections_;
   std::mutex failure_mutex_{};
   std::exception_ptr failure_{};
-  FuseResults results_{};
 };
 
 class DeviceBackend final : public Backend {

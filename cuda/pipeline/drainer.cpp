@@ -130,7 +130,7 @@ void Drainer::finish_matrix(std::size_t index, std::string delta_hash) {
   MatrixResult result = matrix_result(matrix, run_.job.numbers, scaling_, record_);
   result.weight_hash = std::exchange(weight_hash_, Hash128()).hex();
   result.delta_hash = std::move(delta_hash);
-  run_.results.matrices[index] = std::move(result);
+  run_.finished.add_matrix(index, std::move(result));
 }
 
 }  // namespace contourfuse::device

@@ -7,14 +7,6 @@
 #include <utility>
 
 namespace contourfuse::device {
-namespace {
-
-std::uint64_t blocks_of(std::uint64_t elements) {
-  return (elements + kBlockElements - 1) / kBlockElements;
-}
-
-}  // namespace
-
 /// The matrix that is fed.
 struct Feeder::Matrix {
   const MatrixJob& job;

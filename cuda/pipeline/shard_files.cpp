@@ -31,8 +31,13 @@ void move_in_pieces(std::uint64_t bytes, std::uint64_t piece_bytes, Move move) {
 
 }  // namespace
 
-ShardFiles::ShardFiles(const FuseJob& job, const Execution& execution, Stop& stop)
-    : job_(job), execution_(execution), stop_(stop), readers_(job.read_method) {
+ShardFiles::ShardFiles(const FuseJob& job, const Execution& execution, Stop& stop,
+                       FinishedShards& finished)
+    : job_(job),
+      execution_(execution),
+      stop_(stop),
+      finished_(finished),
+      readers_(job.read_method) {
   for (const ShardJob& shard : job.shards) {
     Shard& state = *shards_.emplace_back(std::make_unique<Shard>());
     state.source = &readers_.of(*shard.source, shard.bytes);
@@ -136,6 +141,22 @@ void ShardFiles::write_target(std::size_t shard, std::uint64_t offset, std::uint
     target->start_writeback(flush_from, flush_bytes);
   }
   execution_.advance(bytes.size());
+  if (end == job_.shards[shard].bytes) finish(shard);
+}
+
+void ShardFiles::finish(std::size_t shard) {
+  Shard& of = *shards_[shard];
+  if (of.target) of.target->finish();
+  ShardResult result;
+  result.source_hash = of.source_hash.hex();
+  result.target_hash = of.edited ? of.target_hash.hex() : result.source_hash;
+  finished_.add_shard(shard, std::move(result));
+}
+
+void ShardFiles::finish_empty() {
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (job_.shards[i].begin == job_.shards[i].bytes) finish(i);
+  }
 }
 
 void ShardFiles::abandon() {
@@ -145,15 +166,10 @@ void ShardFiles::abandon() {
   }
 }
 
-void ShardFiles::finish(FuseResults& results) {
+void ShardFiles::add_transfers(FuseResults& results) const {
   const File* refused_target = nullptr;
   for (const auto& of : shards_) {
-    ShardResult shard;
-    shard.source_hash = of->source_hash.hex();
-    shard.target_hash = of->edited ? of->target_hash.hex() : shard.source_hash;
-    results.shards.push_back(std::move(shard));
     if (!of->target) continue;
-    of->target->finish();
     results.bytes_written += of->target->written();
     results.bytes_cloned += of->target->cloned();
     if (of->target->refused()) refused_target = &of->target->target();

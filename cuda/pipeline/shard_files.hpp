@@ -13,6 +13,7 @@
 
 #include "contourfuse/core/execution.hpp"
 #include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/fusion/finished_shards.hpp"
 #include "contourfuse/io/bulk_reader.hpp"
 #include "contourfuse/io/bulk_writer.hpp"
 #include "contourfuse/io/hash.hpp"
@@ -31,7 +32,7 @@ namespace contourfuse::device {
 /// before it, which have passed, or by transfers, which end by themselves.
 class ShardFiles final : public WaitingPlace {
  public:
-  ShardFiles(const FuseJob& job, const Execution& execution, Stop& stop);
+  ShardFiles(const FuseJob& job, const Execution& execution, Stop& stop, FinishedShards& finished);
   ~ShardFiles() { stop_.dismiss(*this); }
 
   void read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out);
@@ -42,9 +43,11 @@ class ShardFiles final : public WaitingPlace {
   /// Writes or copies, waits for the turn of `ticket`, hashes.
   void write_target(std::size_t shard, std::uint64_t offset, std::uint64_t ticket,
                     std::span<std::byte> bytes, Bytes which);
+  /// Shards without bytes, of which no worker writes the last one.
+  void finish_empty();
   void abandon() override;
-  /// Finishes the targets; hashes and byte counts.
-  void finish(FuseResults& results);
+  /// After the run: byte counts, and what was refused.
+  void add_transfers(FuseResults& results) const;
 
  private:
   struct Shard {
@@ -60,11 +63,14 @@ class ShardFiles final : public WaitingPlace {
   /// This thread's room for `bytes` of a file from `offset`.
   std::span<std::byte> bounce(std::uint64_t offset, std::size_t bytes);
   void read_file(const BulkReader& reader, std::uint64_t offset, std::span<std::byte> out);
+  /// After its last byte.
+  void finish(std::size_t shard);
   void put(BulkWriter& target, std::uint64_t offset, std::span<std::byte> bytes, Bytes which);
 
   const FuseJob& job_;
   const Execution& execution_;
   Stop& stop_;
+  FinishedShards& finished_;
   BulkReaders readers_;
   tbb::enumerable_thread_specific<PageBuffer> bounces_{};  // for transfers past the page cache
   std::vector<std::unique_ptr<Shard>> shards_{};

@@ -28,7 +28,7 @@ struct RunParts {
   Stop& stop;
   ShardFiles& files;
   SectionQueue& sections;
-  FuseResults& results;  ///< each matrix's by the worker that has it
+  FinishedShards& finished;
 };
 
 /// Scaling, record and delta's moments of one matrix, as they come from the device.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/folders.hpp"
 #include "contourfuse/io/json.hpp"
 #include "contourfuse/neuron/generator.hpp"
 
@@ -68,10 +69,9 @@ class RecipeReader final : public DeltaReader {
 
 std::vector<fs::path> safetensors_files(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".safetensors" &&
-        !entry.path().filename().string().starts_with('.')) {
-      files.push_back(entry.path());
+  for (fs::path& entry : list_folder(folder)) {
+    if (entry.extension() == ".safetensors" && !entry.filename().string().starts_with('.')) {
+      files.push_back(std::move(entry));
     }
   }
   std::sort(files.begin(), files.end());

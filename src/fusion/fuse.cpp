@@ -4,100 +4,143 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/manifest.hpp"
-#include "contourfuse/fusion/model_card.hpp"
-#include "contourfuse/io/hash.hpp"
-#include "plan_job.hpp"
+#include "fusion/fuse_folder.hpp"
+#include "fusion/plan_job.hpp"
+#include "fusion/side_files.hpp"
 
 namespace contourfuse {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
-constexpr std::uint64_t kMaxCardBytes = std::uint64_t{16} << 20;
-constexpr const char* kModelCard = "README.md";
-
-ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name, bool durable,
-                     std::vector<std::byte>& buffer, const Execution& execution) {
-  fs::create_directories(to.parent_path());
-  const File source = File::open(from);
-  File target = File::create(to);
-  const std::uint64_t bytes = source.size();
-  Hash128 hash;
-  for (std::uint64_t done = 0; done < bytes;) {
-    const auto piece =
-        static_cast<std::size_t>(std::min<std::uint64_t>(bytes - done, buffer.size()));
-    const std::span<std::byte> part(buffer.data(), piece);
-    execution.pace(2 * piece);
-    source.read(done, part);
-    target.write(done, part);
-    hash.update(part);
-    done += piece;
-  }
-  if (durable) target.sync();
-  return {std::move(name), bytes, hash.hex()};
+const FinishedShard* find_kept(const FuseFolder& folder, const Shard& shard) {
+  const auto found = std::ranges::find(folder.kept, shard.file, &FinishedShard::file);
+  return found == folder.kept.end() ? nullptr : &*found;
 }
 
-ListedFile write_card(const FusePlan& plan, const fs::path& to, bool durable) {
-  const fs::path base_card = plan.base.folder / kModelCard;
+/// The part of a plan's job that its folder does not have yet, with the files to write.
+class Rest {
+ public:
+  Rest(const FusePlan& plan, FuseFolder& folder)
+      : plan_(plan), folder_(folder), owned_(make_job(plan)) {
+    for (std::size_t i = 0; i < plan.base.shards.size(); ++i) {
+      if (find_kept(folder, plan.base.shards[i]) == nullptr) shards_.push_back(i);
+    }
+    FuseJob& job = owned_.job;
+    const std::vector<ShardJob> all = std::exchange(job.shards, {});
+    targets_.reserve(shards_.size());
+    for (const std::size_t shard : shards_) job.shards.push_back(with_target(shard, all[shard]));
+    std::erase_if(job.matrices, [&](const MatrixJob& matrix) { return !find(matrix.shard); });
+    for (MatrixJob& matrix : job.matrices) matrix.shard = *find(matrix.shard);
+    job.on_shard = [this](std::size_t shard, const ShardResult& result,
+                          std::span<const MatrixResult> matrices) {
+      finish(shard, result, matrices);
+    };
+  }
+
+  /// The results of the whole plan; bytes are those of this run.
+  FuseResults run(Backend& backend, const Execution& execution) {
+    FuseResults results = backend.run(owned_.job, execution);
+    check_unchanged(plan_, owned_.sources);
+    const std::vector<ShardResult> shards = std::exchange(results.shards, {});
+    const std::vector<MatrixResult> matrices = std::exchange(results.matrices, {});
+    auto next = matrices.begin();
+    for (std::size_t i = 0; i < plan_.base.shards.size(); ++i) {
+      if (const FinishedShard* kept = find_kept(folder_, plan_.base.shards[i])) {
+        results.shards.push_back(kept->result);
+        std::ranges::copy(kept->matrices, std::back_inserter(results.matrices));
+        continue;
+      }
+      results.shards.push_back(shards[*find(i)]);
+      for (; next != matrices.end() && plan_.matrices[results.matrices.size()].shard == i; ++next) {
+        results.matrices.push_back(*next);
+      }
+    }
+    return results;
+  }
+  /// Shards that are done and in the journal.
+  [[nodiscard]] std::size_t finished() const noexcept { return finished_; }
+
+ private:
+  [[nodiscard]] std::optional<std::size_t> find(std::size_t shard_of_plan) const {
+    const auto found = std::ranges::lower_bound(shards_, shard_of_plan);
+    if (found == shards_.end() || *found != shard_of_plan) return std::nullopt;
+    return static_cast<std::size_t>(found - shards_.begin());
+  }
+
+  ShardJob with_target(std::size_t shard, ShardJob job) {
+    File& target =
+        targets_.emplace_back(File::create(folder_.partial.path() / plan_.base.shards[shard].file));
+    job.target = &target;
+    job.copying = clone_or_choose(*job.source, target);
+    if (job.copying != CopyMethod::kCloned) target.allocate(job.bytes);
+    return job;
+  }
+
+  void finish(std::size_t index, const ShardResult& result,
+              std::span<const MatrixResult> matrices) {
+    if (owned_.job.durable) targets_[index].sync();
+    folder_.journal->add({.file = plan_.base.shards[shards_[index]].file,
+                          .result = result,
+                          .matrices = {matrices.begin(), matrices.end()}});
+    ++finished_;
+  }
+
+  const FusePlan& plan_;
+  FuseFolder& folder_;
+  OwnedJob owned_;
+  std::vector<std::size_t> shards_{};  // of the plan
+  std::vector<File> targets_{};
+  std::atomic<std::size_t> finished_ = 0;
+};
+
+/// Lets what is done outlive a failed run where --resume can go on from it, and says so.
+[[noreturn]] void leave(const FusePlan& plan, FuseFolder& folder, std::size_t done,
+                        const Error& error) {
   std::error_code ignored;
-  const std::string text = derived_model_card(
-      fs::exists(base_card, ignored) ? read_text(base_card, kMaxCardBytes) : std::string(), plan);
-  write_text(to, text, durable);
-  Hash128 hash;
-  hash.update(text);
-  return {kModelCard, text.size(), hash.hex()};
-}
-
-std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& folder, bool durable,
-                                         const Execution& execution) {
-  std::vector<ListedFile> listed;
-  std::vector<std::byte> buffer(kCopyBytes);
-  for (const fs::path& file : plan.base.side_files) {
-    execution.check_cancelled();
-    if (plan.settings.model_card && file == kModelCard) continue;
-    listed.push_back(copy_file(plan.base.folder / file, folder / file, file.generic_string(),
-                               durable, buffer, execution));
-  }
-  if (plan.settings.model_card) listed.push_back(write_card(plan, folder / kModelCard, durable));
-  std::sort(listed.begin(), listed.end(),
-            [](const ListedFile& a, const ListedFile& b) { return a.name < b.name; });
-  return listed;
+  const bool can_go_on = done > 0 && error.failure() == Failure::kFailed &&
+                         error.kind() != kBaseChanged &&
+                         fs::exists(folder.partial.path() / kJournalName, ignored);
+  folder.partial.keep(can_go_on);
+  if (!can_go_on) throw error;
+  throw Error(
+      error.failure(), error.kind(), error.message(), error.place(),
+      fmt::format("{}{}{} of {} shards are done: the same command with --resume goes on",
+                  error.hint(), error.hint().empty() ? "" : "; ", done, plan.base.shards.size()));
 }
 
 }  // namespace
 
 FuseReport run_fuse(const FusePlan& plan, Backend& backend, const Execution& execution) {
   const auto start = std::chrono::steady_clock::now();
-  const Durability durability = plan.settings.durability;
-  const bool durable = durability == Durability::kFull;
-  PartialFolder partial(plan.settings.output, plan.settings.overwrite, durability);
-  OwnedJob owned = make_job(plan);
-  std::vector<File> targets;
-  targets.reserve(owned.sources.size());
-  for (std::size_t i = 0; i < owned.sources.size(); ++i) {
-    const Shard& shard = plan.base.shards[i];
-    File& target = targets.emplace_back(File::create(partial.path() / shard.file));
-    ShardJob& job = owned.job.shards[i];
-    job.target = &target;
-    job.copying = clone_or_choose(*job.source, target);
-    if (job.copying != CopyMethod::kCloned) target.allocate(job.bytes);
-  }
+  const bool durable = plan.settings.durability == Durability::kFull;
+  FuseFolder folder = open_fuse_folder(plan, execution);
+  PartialFolder& partial = folder.partial;
+  Rest rest(plan, folder);
   FuseReport report;
-  report.results = backend.run(owned.job, execution);
-  check_unchanged(plan, owned.sources);
-  const auto side_files = write_side_files(plan, partial.path(), durable, execution);
-  if (durable) {
-    for (File& target : targets) target.sync();
-    partial.sync_folders();
+  report.kept_shards = folder.kept.size();
+  try {
+    report.results = rest.run(backend, execution);
+    const auto side_files = write_side_files(plan, partial.path(), durable, execution);
+    if (durable) partial.sync_folders();
+    write_text(partial.path() / kManifestName,
+               manifest_text(make_manifest(plan, report, side_files)), durable);
+    execution.check_cancelled();
+    folder.journal->remove();
+    partial.publish();
+  } catch (const Error& error) {
+    leave(plan, folder, report.kept_shards + rest.finished(), error);
   }
-  write_text(partial.path() / kManifestName, manifest_text(make_manifest(plan, report, side_files)),
-             durable);
-  execution.check_cancelled();
-  partial.publish();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

@@ -187,6 +187,7 @@ nlohmann::ordered_json fuse_document(const FusePlan& plan, const FuseReport& rep
       {"written", report.dry_run ? planned.written : report.results.bytes_written},
       {"cloned", report.results.bytes_cloned},
       {"delta_read", report.dry_run ? planned.delta_read : report.results.delta_bytes_read}};
+  if (plan.settings.resume && !report.dry_run) out["kept_shards"] = report.kept_shards;
   out["seconds"] = report.seconds;
   return out;
 }

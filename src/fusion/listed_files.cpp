@@ -27,9 +27,9 @@ ListedKind kind_of(const fs::directory_entry& entry) {
 }  // namespace
 
 std::string listed_name(const fs::path& relative) {
-  using Json = nlohmann::json;
-  const Json name = relative.generic_string();
-  return Json::parse(name.dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
+  const nlohmann::json name = relative.generic_string();
+  return nlohmann::json::parse(name.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+      .get<std::string>();
 }
 
 bool is_hidden(const std::string& name) {

@@ -93,6 +93,7 @@ OrderedJson make_manifest(const FusePlan& plan, const FuseReport& report,
   // What two equal runs into different folders do not share.
   manifest.erase("seconds");
   manifest.erase("output");
+  manifest.erase("kept_shards");
   // Those of the plan: what was moved in fact depends on filesystem and device.
   const PlannedBytes planned = planned_bytes(plan);
   manifest["bytes"] = {

@@ -79,8 +79,8 @@ std::string yaml_string(std::string_view text) {
       std::ranges::find(kOther, lower) == kOther.end()) {
     return std::string(text);
   }
-  using Json = nlohmann::json;
-  return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return nlohmann::json(std::string(text))
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 /// Lines [begin, end) of a top-level entry of a YAML mapping: its key line, and what is indented or

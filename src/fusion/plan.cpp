@@ -10,6 +10,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/model/layer_selection.hpp"
+#include "fusion/held_model.hpp"
 
 namespace contourfuse {
 namespace fs = std::filesystem;
@@ -28,8 +29,14 @@ void check_parameters(const FuseParameters& parameters) {
 
 void check_output(const FuseSettings& settings, const Checkpoint& base) {
   if (settings.output.empty()) return;
-  refuse_overlap(settings.output, base.folder);
   std::error_code ignored;
+  if (fs::exists(base.folder / kUnfinishedName, ignored)) {
+    throw Error(Failure::kBadInput, "model-unfinished",
+                "a fuse in place of the model was not finished: it is edited in part",
+                {.file = (base.folder / kUnfinishedName).string()},
+                "this file says how the model is put back");
+  }
+  refuse_overlap(settings.output, base.folder);
   const fs::path& weights = settings.weights;
   refuse_overlap(settings.output, weights);
   if (fs::exists(fs::symlink_status(settings.output, ignored)) && !settings.overwrite) {

@@ -35,7 +35,7 @@ OwnedJob make_job(const FusePlan& plan) {
 void check_unchanged(const FusePlan& plan, const std::vector<File>& sources) {
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i].identity() == plan.base.shards[i].identity) continue;
-    throw Error(Failure::kFailed, "base-changed", "the file changed while it was read",
+    throw Error(Failure::kFailed, kBaseChanged, "the file changed while it was read",
                 {.file = sources[i].path().string()}, "run again when nobody writes to the model");
   }
 }

@@ -19,7 +19,8 @@ struct OwnedJob {
 /// Shards and matrices as the plan has them; no shard has a target yet.
 [[nodiscard]] OwnedJob make_job(const FusePlan& plan);
 
-/// Refuses (Error{kFailed, "base-changed"}) a base that changed since its headers were read.
+inline constexpr const char* kBaseChanged = "base-changed";
+/// Refuses (Error{kFailed, kBaseChanged}) a base that changed since its headers were read.
 void check_unchanged(const FusePlan& plan, const std::vector<File>& sources);
 
 }  // namespace contourfuse

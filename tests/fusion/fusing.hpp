@@ -6,11 +6,14 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/backend.hpp"
+#include "contourfuse/fusion/finished_shards.hpp"
 #include "contourfuse/fusion/plan.hpp"
+#include "contourfuse/io/hash.hpp"
 #include "fusion/tiny_checkpoint.hpp"
 
 namespace contourfuse::test {
@@ -54,7 +57,13 @@ class Fusing : public testing::Test {
   FuseSettings settings{};
 };
 
-/// Copies the shards as they are and hands out prepared results; remembers the job's plain data.
+inline std::string hash_of(std::string_view bytes) {
+  Hash128 hash;
+  hash.update(bytes);
+  return hash.hex();
+}
+
+/// Copies the shards as they are and hands out made-up results; remembers the job's plain data.
 class CopyingBackend final : public Backend {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "copying"; }
@@ -64,12 +73,26 @@ class CopyingBackend final : public Backend {
     read_method = job.read_method;
     write_direct = job.write_direct;
     durable = job.durable;
-    for (const ShardJob& shard : job.shards) {
+    FuseResults results;
+    FinishedShards finished(job, results);
+    shards.clear();
+    for (std::size_t i = 0; i < job.matrices.size(); ++i) {
+      MatrixResult result;
+      result.counts.changed = job.matrices[i].name.size();
+      result.weight_hash = hash_of(job.matrices[i].name);
+      finished.add_matrix(i, result);
+    }
+    for (std::size_t i = 0; i < job.shards.size(); ++i) {
+      const ShardJob& shard = job.shards[i];
+      shards.push_back(shard.source->path().filename().string());
       had_target = shard.target != nullptr;
-      if (!had_target) continue;
       std::vector<std::byte> bytes(shard.bytes);
       shard.source->read(0, bytes);
-      shard.target->write(0, bytes);
+      if (had_target) shard.target->write(0, bytes);
+      Hash128 hash;
+      hash.update(bytes);
+      finished.add_shard(i, {hash.hex(), hash.hex()});
+      if (after_shard) after_shard();
     }
     deltas.clear();
     for (const MatrixJob& matrix : job.matrices) {
@@ -78,19 +101,18 @@ class CopyingBackend final : public Backend {
       deltas.push_back(bytes);
     }
     if (on_run) on_run();
-    FuseResults results;
-    results.matrices.resize(job.matrices.size());
-    results.shards.resize(job.shards.size());
     return results;
   }
 
   ScfNumbers numbers{};
   std::vector<MatrixJob> matrices{};
+  std::vector<std::string> shards{};
   std::vector<std::string> deltas{};
   ReadMethod read_method = ReadMethod::kAuto;
   bool write_direct = false;
   bool durable = false;
   bool had_target = false;
+  std::function<void()> after_shard{};
   std::function<void()> on_run{};
 };
 

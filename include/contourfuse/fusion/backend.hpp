@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -87,15 +88,6 @@ struct ShardJob {
   CopyMethod copying = CopyMethod::kWrite;  ///< how what is not edited gets into the target
 };
 
-struct FuseJob {
-  std::vector<ShardJob> shards{};
-  std::vector<MatrixJob> matrices{};  ///< by shard, then offset
-  ScfNumbers numbers{};
-  ReadMethod read_method = ReadMethod::kPread;  ///< of sources and stored deltas
-  bool write_direct = false;                    ///< past the page cache
-  bool durable = true;                          ///< start writeback on the way
-};
-
 struct MatrixResult {
   std::optional<double> sigma_weight{};  ///< null where the norm does not use it
   std::optional<double> sigma_delta{};
@@ -123,6 +115,21 @@ struct ShardResult {
   std::string target_hash{};
 };
 
+/// Told of a shard that is whole: every byte of its target written, not yet synced. Called from any
+/// of the backend's threads, also at the same time for several shards; what it throws ends the run.
+using OnShard = std::function<void(std::size_t shard, const ShardResult& result,
+                                   std::span<const MatrixResult> matrices)>;
+
+struct FuseJob {
+  std::vector<ShardJob> shards{};
+  std::vector<MatrixJob> matrices{};  ///< by shard, then offset
+  ScfNumbers numbers{};
+  ReadMethod read_method = ReadMethod::kPread;  ///< of sources and stored deltas
+  bool write_direct = false;                    ///< past the page cache
+  bool durable = true;                          ///< start writeback on the way
+  OnShard on_shard{};                           ///< may be empty
+};
+
 struct FuseResults {
   std::vector<MatrixResult> matrices{};  ///< as FuseJob::matrices
   std::vector<ShardResult> shards{};
@@ -144,6 +151,8 @@ class Backend {
   virtual ~Backend() = default;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// Copies every shard, editing the matrices; the targets are written whole and not yet synced.
+  /// Bytes are written after all reading of them: a target may be its source's own file, with
+  /// CopyMethod::kCloned.
   /// Non-finite input or result: Error{kBadInput, "non-finite"} with tensor, count and first
   /// element. Equal non-zero deltas under a norm: Error{kBadInput, "no-spread"}.
   virtual FuseResults run(const FuseJob& job, const Execution& execution) = 0;

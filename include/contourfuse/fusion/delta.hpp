@@ -33,6 +33,10 @@ class Delta {
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] const std::optional<DeltaRecipe>& recipe() const noexcept { return recipe_; }
   [[nodiscard]] bool on_the_fly() const noexcept { return recipe_ && !recipe_->stored; }
+  /// The files it is stored in; of a recipe delta none.
+  [[nodiscard]] const std::vector<std::shared_ptr<const File>>& files() const noexcept {
+    return files_;
+  }
   /// Names of the stored tensors; of a recipe delta none.
   [[nodiscard]] std::vector<std::string> tensor_names() const;
   /// The delta for a role of a base layer, if it has one.

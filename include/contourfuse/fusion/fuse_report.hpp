@@ -15,6 +15,7 @@ namespace contourfuse {
 struct FuseReport {
   FuseResults results{};
   bool dry_run = false;
+  std::size_t kept_shards = 0;  ///< of an unfinished run, not done again
   double seconds = 0;
 };
 

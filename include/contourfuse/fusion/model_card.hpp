@@ -8,6 +8,8 @@
 
 namespace contourfuse {
 
+inline constexpr const char* kModelCardName = "README.md";
+
 /// The base's card (may be empty) with a `base_model` entry in its YAML front matter and a section
 /// with the settings; a second fuse replaces the section instead of adding one.
 [[nodiscard]] std::string derived_model_card(std::string_view base_card, const FusePlan& plan);

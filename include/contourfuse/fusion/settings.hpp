@@ -39,6 +39,7 @@ struct FuseSettings {
   FuseParameters parameters{};
   std::vector<std::string> layers{};  ///< select_layers' words
   bool overwrite = false;
+  bool resume = false;     ///< go on from what an unfinished run to the same output left
   bool model_card = true;  ///< mark README.md as a derivative of the base
   ReadMethod read_method = ReadMethod::kAuto;
   bool direct = false;  ///< write past the page cache; read so too under ReadMethod::kAuto

@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "contourfuse/fusion/finished_shards.hpp"
 #include "contourfuse/io/bulk_reader.hpp"
 #include "contourfuse/io/bulk_writer.hpp"
 #include "contourfuse/io/hash.hpp"
@@ -66,7 +67,6 @@ class Run {
         list_(job, piece_elements_),
         readers_(job.read_method),
         states_(job.matrices.size()) {
-    results_.matrices.resize(job.matrices.size());
     for (const ShardJob& shard : job.shards) {
       ShardState& state = *shards_.emplace_back(std::make_unique<ShardState>());
       state.source = &readers_.of(*shard.source, shard.bytes);
@@ -90,6 +90,13 @@ class Run {
     for (const ShardJob& shard : job_.shards) total += shard.bytes - shard.begin;
     execution_.begin("fuse", total);
     tbb::task_arena arena(threads);
+    // Those without elements or bytes, which no worker comes to.
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      if (job_.matrices[i].rows == 0 || job_.matrices[i].cols == 0) finish_matrix(i);
+    }
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (job_.shards[i].begin == job_.shards[i].bytes) finish_shard(i);
+    }
     arena.execute([&] {
       tbb::parallel_for(
           0, threads, 1, [&](int) { work(); }, tbb::simple_partitioner());
@@ -98,18 +105,7 @@ class Run {
     // The last items may have been handed out before the request.
     execution_.check_cancelled();
     execution_.end();
-    for (std::size_t i = 0; i < states_.size(); ++i) {
-      if (job_.matrices[i].rows == 0 || job_.matrices[i].cols == 0) {
-        results_.matrices[i] = state(i).result();
-      }
-    }
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      ShardResult shard;
-      shard.source_hash = shards_[i]->source_hash.hex();
-      shard.target_hash = shards_[i]->edited ? shards_[i]->target_hash.hex() : shard.source_hash;
-      results_.shards.push_back(std::move(shard));
-      finish_target(*shards_[i]);
-    }
+    for (const auto& shard : shards_) add_transfers(*shard);
     note_refusals(results_, readers_.refused(), refused_target_);
     results_.bytes_read = bytes_read_ + delta_bytes_;
     results_.delta_bytes_read = delta_bytes_;
@@ -148,9 +144,8 @@ class Run {
     }
   }
 
-  void finish_target(ShardState& shard) {
+  void add_transfers(const ShardState& shard) {
     if (!shard.target) return;
-    shard.target->finish();
     results_.bytes_written += shard.target->written();
     results_.bytes_cloned += shard.target->cloned();
     if (shard.target->refused()) refused_target_ = &shard.target->target();
@@ -323,6 +318,8 @@ class Run {
             editor.edit_and_record(elements.data(), delta.data(), first, covered);
         state(item.matrix).add_record(item.piece, piece.counts, piece.sums, piece.bad);
       } else {
+        // The records read the same weights, and the target may be the source.
+        state(item.matrix).wait_for_records();
         edit_rows(matrix, editor, elements.data(), delta.data(), first, end);
       }
       if (elements.data() != window.data()) {
@@ -330,7 +327,7 @@ class Run {
       }
     }
     pass_target(item, window, &state(item.matrix), delta);
-    if (item.end == matrix.offset + matrix.rows * matrix.cols * bytes) finish(item.matrix);
+    if (item.end == matrix.offset + matrix.rows * matrix.cols * bytes) finish_matrix(item.matrix);
   }
 
   /// Covered elements before row-major element `index` of the whole matrix.
@@ -385,6 +382,7 @@ class Run {
       target->start_writeback(flush_from, flush_bytes);
     }
     execution_.advance(bytes.size());
+    if (item.end == job_.shards[item.shard].bytes) finish_shard(item.shard);
   }
 
   void put(const WorkItem& item, std::span<std::byte> bytes) {
@@ -399,11 +397,20 @@ class Run {
     target.write(item.begin, bytes);
   }
 
-  void finish(std::size_t matrix) {
-    MatrixState& done = state(matrix);
-    results_.matrices[matrix] = done.result();
+  void finish_matrix(std::size_t matrix) {
+    finished_.add_matrix(matrix, state(matrix).result());
     const std::lock_guard lock(states_mutex_);
     states_[matrix].reset();
+  }
+
+  /// With the last ticket, so every byte has been written and hashed.
+  void finish_shard(std::size_t index) {
+    ShardState& shard = *shards_[index];
+    if (shard.target) shard.target->finish();
+    ShardResult result;
+    result.source_hash = shard.source_hash.hex();
+    result.target_hash = shard.edited ? shard.target_hash.hex() : result.source_hash;
+    finished_.add_shard(index, std::move(result));
   }
 
   const FuseJob& job_;
@@ -423,6 +430,7 @@ class Run {
   std::atomic<std::uint64_t> bytes_read_{0};
   std::atomic<std::uint64_t> delta_bytes_{0};
   FuseResults results_{};
+  FinishedShards finished_{job_, results_};
 };
 
 class CpuBackend final : public Backend {

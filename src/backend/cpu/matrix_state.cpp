@@ -115,10 +115,15 @@ void MatrixState::abandon() {
   ready_.notify_all();
 }
 
-MatrixResult MatrixState::result() {
+void MatrixState::wait_for_records() {
   std::unique_lock lock(mutex_);
   ready_.wait(lock, [&] { return records_left_ == 0 || abandoned_; });
   if (abandoned_) throw Abandoned{};
+}
+
+MatrixResult MatrixState::result() {
+  wait_for_records();
+  const std::lock_guard lock(mutex_);
   // Not with the last record: columns covered in part are edited after it.
   job_.delta->release();
   const Record record{counts_, fold_pairwise(sums_.data(), sums_.size()), bad_};

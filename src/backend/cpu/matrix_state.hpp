@@ -28,6 +28,8 @@ class MatrixState {
   Scaling scaling(std::uint64_t& delta_bytes_read);
   void add_record(std::uint64_t piece, const RecordCounts& counts, const RecordSums& sums,
                   const BadElements& bad);
+  /// Waits for all records. Throws Abandoned when the run fails.
+  void wait_for_records();
   void abandon();
   /// Waits for all records. Throws Abandoned when the run fails.
   [[nodiscard]] MatrixResult result();

@@ -155,6 +155,36 @@ TEST(CpuBackend, ReadsAndWritesByEveryMethod) {
   }
 }
 
+TEST(CpuBackend, EditsFilesInPlace) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.in_place = true;
+  fuse.copying = CopyMethod::kCloned;
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F, .stochastic = true};
+  std::vector<ExpectedMatrix> results;
+  const auto files = fuse.expected(results);
+  for (const ReadMethod method : {ReadMethod::kPread, ReadMethod::kMmap, ReadMethod::kDirect}) {
+    for (const bool direct : {false, true}) {
+      fuse.job.read_method = method;
+      fuse.job.write_direct = direct;
+      for (const int threads : {1, 3, 8}) expect_run(fuse, threads, results, files);
+    }
+  }
+}
+
+// Columns covered in part are recorded in a reading of their own.
+TEST(CpuBackend, WritesNoColumnsBeforeTheirRecords) {
+  FuseFixture fuse;
+  fuse.add_shard();
+  fuse.add_matrix({500, 3000, 500, 2999, kBf16, kBf16, kGate});
+  fuse.in_place = true;
+  fuse.copying = CopyMethod::kCloned;
+  fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
+  std::vector<ExpectedMatrix> results;
+  const auto files = fuse.expected(results);
+  for (int round = 0; round < 10; ++round) expect_run(fuse, 8, results, files);
+}
+
 TEST(CpuBackend, WaitsForItsTurns) {
   FuseFixture fuse;
   fill(fuse);

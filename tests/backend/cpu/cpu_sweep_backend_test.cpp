@@ -41,7 +41,7 @@ const Axes kGammas = {
     {25, 0, 0.01, 0x1p-8, 0x1p-9, 0.0039, 1, 1e-10, 0.25, 3, 0.1, 1e-46, 0x1.01p-8, 0.5},
     {0.5, 2, 0.0625, 1e39}};  // the last one is no f32
 
-std::vector<const GridKernels*> levels() {
+std::vector<const GridKernels*> grid_levels() {
   std::size_t count = 0;
   const GridKernels* const* first = available_grid_kernels(count);
   return {first, first + count};
@@ -107,7 +107,7 @@ void expect_grid(const GridFixture& fixture, const char* what) {
                  where + " at " + std::to_string(job.values[i]));
     if (testing::Test::HasFailure()) return;
   }
-  for (const GridKernels* level : levels()) {
+  for (const GridKernels* level : grid_levels()) {
     expect_same(measured(job, *level), grid, where + " on " + level->level);
   }
 }
@@ -353,7 +353,7 @@ void expect_error(const GridFixture& fixture, double value, const std::string& k
   };
   const std::string expected = error_of([&] { static_cast<void>(fused(fixture.job, value)); });
   EXPECT_EQ(expected.substr(0, kind.size()), kind) << where;
-  for (const GridKernels* level : levels()) {
+  for (const GridKernels* level : grid_levels()) {
     EXPECT_EQ(error_of([&] { static_cast<void>(measured(fixture.job, *level, 2)); }), expected)
         << where << " on " << level->level;
   }

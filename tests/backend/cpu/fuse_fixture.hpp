@@ -186,16 +186,20 @@ class FuseFixture {
           0,
           std::span(shards[i]).first(shards[i].size() - std::min(shards[i].size(), missing_bytes)));
       const File& from = files.emplace_back(File::open(source));
-      File* to = write ? &files.emplace_back(File::create(target)) : nullptr;
-      if (write && copying == CopyMethod::kCloned) to->write(0, shards[i]);
-      job.shards.push_back({&from, to, shards[i].size(), first_byte, copying});
+      File* to = nullptr;
+      if (write && in_place) to = &files.emplace_back(File::open_to_change(source));
+      if (write && !in_place) to = &files.emplace_back(File::create(target));
+      if (write && !in_place && copying == CopyMethod::kCloned) to->write(0, shards[i]);
+      job.shards.push_back(
+          {&from, to, shards[i].size(), first_byte, in_place ? CopyMethod::kCloned : copying});
     }
     place_deltas(folder.path(), files);
     execution.threads = threads;
     Outcome outcome;
     outcome.results = make_backend()->run(job, execution);
     for (std::size_t i = 0; write && i < shards.size(); ++i) {
-      outcome.files.push_back(read_bytes(folder.path() / ("target" + std::to_string(i))));
+      outcome.files.push_back(
+          read_bytes(folder.path() / ((in_place ? "source" : "target") + std::to_string(i))));
     }
     return outcome;
   }
@@ -216,6 +220,7 @@ class FuseFixture {
   FuseJob job{};
   std::size_t missing_bytes = 0;  ///< cut off the files' ends
   CopyMethod copying = CopyMethod::kWrite;
+  bool in_place = false;         ///< every target is its source
   bool deltas_in_files = false;  ///< read from files by the backend, at odd offsets
 
  private:

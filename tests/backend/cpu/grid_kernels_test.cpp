@@ -17,7 +17,7 @@ namespace {
 
 using test::ElementSet;
 
-constexpr auto kBf16 = static_cast<std::size_t>(Element::kBf16);
+constexpr auto kBf16Index = static_cast<std::size_t>(Element::kBf16);
 
 std::vector<const GridKernels*> levels() {
   std::size_t count = 0;
@@ -84,7 +84,8 @@ TEST(Bf16GridKernels, TallyAsTheGeneralOnes) {
           GroupTally general;
           ASSERT_TRUE(level->bf16.down(weight.data(), delta.data(), count, group, *plan, fast))
               << where;
-          level->tally[kBf16][kBf16][0][0](weight.data(), delta.data(), count, group, general);
+          level->tally[kBf16Index][kBf16Index][0][0](weight.data(), delta.data(), count, group,
+                                                     general);
           expect_same(fast, general, group.count, where);
         }
         for (const auto& axis : gate_axes) {
@@ -94,7 +95,8 @@ TEST(Bf16GridKernels, TallyAsTheGeneralOnes) {
           GroupTally general;
           ASSERT_TRUE(level->bf16.gate(weight.data(), delta.data(), count, group, *plan, fast))
               << where;
-          level->tally[kBf16][kBf16][1][0](weight.data(), delta.data(), count, group, general);
+          level->tally[kBf16Index][kBf16Index][1][0](weight.data(), delta.data(), count, group,
+                                                     general);
           expect_same(fast, general, group.count, where);
         }
       }
@@ -113,7 +115,7 @@ TEST(Bf16GridKernels, LeaveOutFlipsThatCannotHappen) {
     GroupTally fast;
     GroupTally general;
     ASSERT_TRUE(level->bf16.down(weight.data(), delta.data(), 4000, group, *plan, fast));
-    level->tally[kBf16][kBf16][0][0](weight.data(), delta.data(), 4000, group, general);
+    level->tally[kBf16Index][kBf16Index][0][0](weight.data(), delta.data(), 4000, group, general);
     expect_same(fast, general, group.count, level->level);
   }
 }

@@ -29,7 +29,7 @@ std::size_t index_of(DType dtype) {
                                                          : Element::kF32);
 }
 
-std::vector<const Kernels*> levels() {
+std::vector<const Kernels*> kernel_levels() {
   std::size_t count = 0;
   const Kernels* const* kernels = available_kernels(count);
   return {kernels, kernels + count};
@@ -73,7 +73,7 @@ class Shifted {
 };
 
 TEST(Kernels, BestIsTheFirstOfTheProcessorsLevels) {
-  const auto all = levels();
+  const auto all = kernel_levels();
   EXPECT_EQ(&best_kernels(), all.front());
   EXPECT_STREQ(all.back()->level, "baseline");
 #if defined(__x86_64__)
@@ -116,7 +116,7 @@ void expect_transforms(const Kernels& kernels, const Edit& edit, bool nonfinite)
 }
 
 TEST(Kernels, TransformAsTheReference) {
-  for (const Kernels* kernels : levels()) {
+  for (const Kernels* kernels : kernel_levels()) {
     for_every_edit([&](const Edit& edit) {
       expect_transforms(*kernels, edit, true);
       expect_transforms(*kernels, edit, false);
@@ -125,7 +125,7 @@ TEST(Kernels, TransformAsTheReference) {
 }
 
 TEST(Kernels, OneBadElementAnywhereIsSeen) {
-  for (const Kernels* kernels : levels()) {
+  for (const Kernels* kernels : kernel_levels()) {
     const auto kernel = kernels->transform[0][0][0][0];
     for (const std::size_t at : {0U, 1U, 15U, 16U, 255U, 8190U}) {
       for (const int side : {0, 1}) {
@@ -141,7 +141,7 @@ TEST(Kernels, OneBadElementAnywhereIsSeen) {
 }
 
 TEST(Kernels, RecordAsTheReference) {
-  for (const Kernels* kernels : levels()) {
+  for (const Kernels* kernels : kernel_levels()) {
     for_every_edit([&](const Edit& edit) {
       const std::size_t w_bytes = editable_bytes(edit.weight);
       const std::size_t d_bytes = editable_bytes(edit.delta);
@@ -179,7 +179,7 @@ TEST(Kernels, RecordAsTheReference) {
 }
 
 TEST(Kernels, MeasureAsTheReference) {
-  for (const Kernels* kernels : levels()) {
+  for (const Kernels* kernels : kernel_levels()) {
     for (const DType dtype : kEditable) {
       for (const bool nonfinite : {false, true}) {
         const std::size_t bytes = editable_bytes(dtype);

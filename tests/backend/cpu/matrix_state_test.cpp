@@ -14,15 +14,15 @@ namespace {
 using test::failure_of;
 using test::FuseFixture;
 
-constexpr DType kBf16 = DType::kBF16;
-constexpr int kThreads[] = {1, 2, 3, 8, 32};
+constexpr DType kStored = DType::kBF16;
+constexpr int kThreadCounts[] = {1, 2, 3, 8, 32};
 
 TEST(NonFinite, NamesTheFirstElement) {
-  for (const int threads : kThreads) {
+  for (const int threads : kThreadCounts) {
     FuseFixture fuse;
     fuse.add_shard();
     fuse.add_bytes(11);
-    fuse.add_matrix({30, 6171, 30, 6171, kBf16, kBf16, ScfRole::kGate});
+    fuse.add_matrix({30, 6171, 30, 6171, kStored, kStored, ScfRole::kGate});
     fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
     fuse.set_weight(0, 12'345, 0x7FC0);
     const Error error = failure_of(fuse, threads);
@@ -42,10 +42,10 @@ TEST(NonFinite, NamesTheFirstElement) {
 }
 
 TEST(NonFinite, CountsAcrossPiecesInTheWholeMatrixsIndices) {
-  for (const int threads : kThreads) {
+  for (const int threads : kThreadCounts) {
     FuseFixture fuse;
     fuse.add_shard();
-    fuse.add_matrix({900, 1000, 800, 900, kBf16, kBf16, ScfRole::kDown});
+    fuse.add_matrix({900, 1000, 800, 900, kStored, kStored, ScfRole::kDown});
     fuse.job.numbers = {.alpha = 0.7, .alpha_rule = AlphaRule::kPlain};
     fuse.set_weight(0, 799'899, 0x7F80);
     fuse.set_weight(0, 5'020, 0xFF80);
@@ -61,16 +61,16 @@ TEST(NonFinite, CountsAcrossPiecesInTheWholeMatrixsIndices) {
 TEST(NonFinite, OfDeltaOrResultFailsToo) {
   FuseFixture fuse;
   fuse.add_shard();
-  fuse.add_matrix({2, 4, 2, 4, DType::kF16, kBf16, ScfRole::kGate});
+  fuse.add_matrix({2, 4, 2, 4, DType::kF16, kStored, ScfRole::kGate});
   fuse.job.numbers = {.gamma = 0.5F};
   std::vector<std::byte> elements(16);
-  test::store(kBf16, elements.data() + 2 * 6, 0x7F80);  // clamped to γ, and yet refused
-  const test::MemoryDelta infinite(kBf16, elements);
+  test::store(kStored, elements.data() + 2 * 6, 0x7F80);  // clamped to γ, and yet refused
+  const test::MemoryDelta infinite(kStored, elements);
   fuse.job.matrices[0].delta = &infinite;
   EXPECT_NE(failure_of(fuse, 2).message().find("1 element is"), std::string::npos);
   EXPECT_NE(failure_of(fuse, 2).message().find("element 6 (row 1, column 2)"), std::string::npos);
-  test::store(kBf16, elements.data() + 2 * 6, 0x3F80);
-  const test::MemoryDelta large(kBf16, elements);
+  test::store(kStored, elements.data() + 2 * 6, 0x3F80);
+  const test::MemoryDelta large(kStored, elements);
   fuse.job.matrices[0].delta = &large;
   fuse.set_weight(0, 6, 0x7BFF);  // 65504 · 1.5 is past f16
   EXPECT_NE(failure_of(fuse, 2).message().find("element 6 (row 1, column 2)"), std::string::npos);
@@ -81,10 +81,10 @@ TEST(NoSpread, FailsUnderANormAndNotWithout) {
        {AlphaRule::kSigmaRatio, AlphaRule::kInverseSigma, AlphaRule::kPlain}) {
     FuseFixture fuse;
     fuse.add_shard();
-    fuse.add_matrix({20, 30, 20, 30, kBf16, kBf16, ScfRole::kDown});
+    fuse.add_matrix({20, 30, 20, 30, kStored, kStored, ScfRole::kDown});
     std::vector<std::byte> elements(20 * 30 * 2);
-    for (std::size_t i = 0; i < 600; ++i) test::store(kBf16, elements.data() + 2 * i, 0x3F00);
-    const test::MemoryDelta equal(kBf16, elements);
+    for (std::size_t i = 0; i < 600; ++i) test::store(kStored, elements.data() + 2 * i, 0x3F00);
+    const test::MemoryDelta equal(kStored, elements);
     fuse.job.matrices[0].delta = &equal;
     fuse.job.numbers = {.alpha = 0.7, .alpha_rule = rule};
     const Error error = failure_of(fuse, 3);

@@ -157,6 +157,30 @@ TEST(DeviceBackend, EqualsTheCpuWhenMatricesGoInTiles) {
   }
 }
 
+TEST(DeviceBackend, EditsFilesInPlace) {
+  FuseFixture fuse;
+  fill(fuse);
+  fuse.job.numbers = kSigmaRatio;
+  FuseFixture::Outcome expected = on_cpu(fuse);
+  fuse.in_place = true;
+  expected.results.bytes_written = on_cpu(fuse).results.bytes_written;
+  std::vector<DeviceSetup> setups = every_timing();
+  setups.push_back(test::devices_of_speeds(3, Timing::kRandom, 1));
+  for (DeviceSetup setup : every_timing()) {
+    setup.options.device_bytes = 70'000;  // in tiles
+    setups.push_back(setup);
+  }
+  for (const bool direct : {false, true}) {
+    fuse.job.read_method = direct ? ReadMethod::kDirect : ReadMethod::kMmap;
+    fuse.job.write_direct = direct;
+    for (const DeviceSetup& setup : setups) {
+      SCOPED_TRACE(describe(setup));
+      DeviceLedger ledger;
+      expect_same(on_devices(fuse, setup, ledger), expected);
+    }
+  }
+}
+
 TEST(DeviceBackend, CutsMatricesThatAreLargerThanItsMemory) {
   FuseFixture fuse;
   fuse.add_shard();

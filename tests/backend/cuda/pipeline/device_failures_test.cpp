@@ -23,15 +23,15 @@ using test::Timing;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-constexpr DType kBf16 = DType::kBF16;
+constexpr DType kStored = DType::kBF16;
 
 /// Whole and partial coverage, bytes around them, more matrices than sets of buffers.
-void fill(FuseFixture& fuse) {
+void fill_to_fail(FuseFixture& fuse) {
   fuse.add_shard();
   fuse.add_bytes(20'000);
-  fuse.add_matrix({90, 100, 90, 100, kBf16, kBf16, kDown});
-  fuse.add_matrix({90, 100, 90, 77, kBf16, kBf16, kGate});
-  fuse.add_matrix({90, 100, 90, 100, kBf16, kBf16, kGate});
+  fuse.add_matrix({90, 100, 90, 100, kStored, kStored, kDown});
+  fuse.add_matrix({90, 100, 90, 77, kStored, kStored, kGate});
+  fuse.add_matrix({90, 100, 90, 100, kStored, kStored, kGate});
   fuse.add_bytes(10'000);
   fuse.job.numbers = {.alpha = 0.7, .gamma = 0.5F};
 }
@@ -60,7 +60,7 @@ TEST(DeviceFailures, EveryCallMayFail) {
     for (std::uint64_t call = 1;; ++call) {
       ASSERT_LT(call, 2000U);
       FuseFixture fuse;
-      fill(fuse);
+      fill_to_fail(fuse);
       DeviceLedger ledger;
       ledger.failing_call = call;
       use_devices(fuse, setup, ledger);
@@ -82,7 +82,7 @@ TEST(DeviceFailures, EveryOperationMayLoseItsDevice) {
     for (std::uint64_t operation = 1;; ++operation) {
       ASSERT_LT(operation, 1000U);
       FuseFixture fuse;
-      fill(fuse);
+      fill_to_fail(fuse);
       DeviceLedger ledger;
       ledger.failing_work = operation;
       use_devices(fuse, setup, ledger);
@@ -103,7 +103,7 @@ TEST(DeviceFailures, EveryReadOfADeltaMayFail) {
       for (int read = 0;; ++read) {
         ASSERT_LT(read, 100);
         FuseFixture fuse;
-        fill(fuse);
+        fill_to_fail(fuse);
         std::atomic<bool> thrown = false;
         auto& delta = *std::next(fuse.deltas.begin(), static_cast<std::ptrdiff_t>(matrix));
         delta.on_read = [&](int number) {
@@ -133,7 +133,7 @@ TEST(DeviceFailures, ACancelledRunEnds) {
   for (const DeviceSetup& setup : setups()) {
     for (const int read : {0, 1}) {
       FuseFixture fuse;
-      fill(fuse);
+      fill_to_fail(fuse);
       Cancellation cancellation;
       fuse.deltas.front().on_read = [&](int number) {
         if (number == read) cancellation.request();
@@ -144,7 +144,7 @@ TEST(DeviceFailures, ACancelledRunEnds) {
       expect_clean(ledger, setup);
     }
     FuseFixture fuse;
-    fill(fuse);
+    fill_to_fail(fuse);
     Cancellation cancellation;
     cancellation.request();
     DeviceLedger ledger;
@@ -158,7 +158,7 @@ TEST(DeviceFailures, AShortSourceIsAnError) {
   for (const DeviceSetup& setup : setups()) {
     for (const std::size_t missing : {1U, 30'000U}) {
       FuseFixture fuse;
-      fill(fuse);
+      fill_to_fail(fuse);
       fuse.missing_bytes = missing;
       DeviceLedger ledger;
       use_devices(fuse, setup, ledger);
