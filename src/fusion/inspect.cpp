@@ -26,7 +26,7 @@ namespace contourfuse {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kDeltaName = "delta.json";
 
@@ -40,10 +40,10 @@ bool is_there(const fs::path& path) {
               Place{.file = path});
 }
 
-Json describe_layer(const MlpLayer& layer) {
-  const auto tensor = [&layer](Role role) -> Json {
+OrderedJson describe_layer(const MlpLayer& layer) {
+  const auto tensor = [&layer](Role role) -> OrderedJson {
     const std::optional<MlpMatrix>& matrix = layer.role(role);
-    return matrix ? Json(matrix->view.tensor) : Json(nullptr);
+    return matrix ? OrderedJson(matrix->view.tensor) : OrderedJson(nullptr);
   };
   return {{"layer", layer.layer},
           {"kind", to_string(layer.kind)},
@@ -56,10 +56,10 @@ Json describe_layer(const MlpLayer& layer) {
 }
 
 /// What a manifest says in short; of a damaged one, that it is.
-Json describe_fused(const fs::path& folder) {
+OrderedJson describe_fused(const fs::path& folder) {
   try {
     const nlohmann::json manifest = read_manifest(folder);
-    Json fused;
+    OrderedJson fused;
     for (const char* key : {"version", "model", "weights", "parameters", "selected_layers"}) {
       fused[key] = manifest.value(key, nlohmann::json());
     }
@@ -72,35 +72,35 @@ Json describe_fused(const fs::path& folder) {
   }
 }
 
-Json inspect_checkpoint(const std::string& path, std::optional<std::uint64_t> only_layer) {
+OrderedJson inspect_checkpoint(const std::string& path, std::optional<std::uint64_t> only_layer) {
   const Checkpoint checkpoint = open_checkpoint(path);
   if (only_layer && checkpoint.find_layer(*only_layer) == nullptr) no_such_layer(path, *only_layer);
-  Json layers = Json::array();
+  OrderedJson layers = OrderedJson::array();
   for (const MlpLayer& layer : checkpoint.layers) {
     if (!only_layer || layer.layer == *only_layer) layers.push_back(describe_layer(layer));
   }
-  Json shards = Json::array();
+  OrderedJson shards = OrderedJson::array();
   for (const Shard& shard : checkpoint.shards) {
     shards.push_back({{"file", shard.file},
                       {"bytes", shard.header.file_bytes()},
                       {"tensors", shard.header.tensors().size()}});
   }
-  Json document = {{"kind", "checkpoint"},
-                   {"family", checkpoint.config.family},
-                   {"layers", std::move(layers)},
-                   {"shards", std::move(shards)},
-                   {"tensor_bytes", checkpoint.tensor_bytes()},
-                   {"mlp_bytes", checkpoint.mlp_bytes()},
-                   {"activation", checkpoint.config.activation}};
+  OrderedJson document = {{"kind", "checkpoint"},
+                          {"family", checkpoint.config.family},
+                          {"layers", std::move(layers)},
+                          {"shards", std::move(shards)},
+                          {"tensor_bytes", checkpoint.tensor_bytes()},
+                          {"mlp_bytes", checkpoint.mlp_bytes()},
+                          {"activation", checkpoint.config.activation}};
   if (is_there(checkpoint.folder / kManifestName)) {
     document["fused"] = describe_fused(checkpoint.folder);
   }
   return document;
 }
 
-Json describe_cells(const DeltaRecipe& recipe, const RecipeLayer& layer) {
+OrderedJson describe_cells(const DeltaRecipe& recipe, const RecipeLayer& layer) {
   const LayerGenerator generator(recipe, layer);
-  Json cells = Json::array();
+  OrderedJson cells = OrderedJson::array();
   for (std::uint64_t i = 0; i < layer.cells; ++i) {
     const CellInfo cell = generator.cell(i);
     cells.push_back({{"first_neuron", cell.first_neuron},
@@ -112,9 +112,9 @@ Json describe_cells(const DeltaRecipe& recipe, const RecipeLayer& layer) {
   return cells;
 }
 
-Json inspect_recipe(const DeltaRecipe& recipe, const std::string& path,
-                    std::optional<std::uint64_t> with_cells) {
-  Json layers = Json::array();
+OrderedJson inspect_recipe(const DeltaRecipe& recipe, const std::string& path,
+                           std::optional<std::uint64_t> with_cells) {
+  OrderedJson layers = OrderedJson::array();
   for (const RecipeLayer& layer : recipe.layers) {
     layers.push_back({{"layer", layer.layer},
                       {"kind", to_string(layer.kind)},
@@ -122,10 +122,10 @@ Json inspect_recipe(const DeltaRecipe& recipe, const std::string& path,
                       {"cells", layer.cells},
                       {"gains_per_cell", recipe.bank.gains_per_cell()}});
   }
-  Json document = {{"kind", "delta"},
-                   {"stored", recipe.stored},
-                   {"seed", recipe.seed},
-                   {"layers", std::move(layers)}};
+  OrderedJson document = {{"kind", "delta"},
+                          {"stored", recipe.stored},
+                          {"seed", recipe.seed},
+                          {"layers", std::move(layers)}};
   if (with_cells) {
     const RecipeLayer* layer = recipe.find_layer(*with_cells);
     if (layer == nullptr) no_such_layer(path, *with_cells);
@@ -135,7 +135,7 @@ Json inspect_recipe(const DeltaRecipe& recipe, const std::string& path,
 }
 
 /// A delta folder of another tool: what its tensor names say.
-Json inspect_foreign_delta(const std::string& path, std::optional<std::uint64_t> layer) {
+OrderedJson inspect_foreign_delta(const std::string& path, std::optional<std::uint64_t> layer) {
   const Delta delta = Delta::open(path);
   std::vector<std::uint64_t> numbers;
   for (const std::string& name : delta.tensor_names()) {
@@ -144,7 +144,7 @@ Json inspect_foreign_delta(const std::string& path, std::optional<std::uint64_t>
   std::ranges::sort(numbers);
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   if (layer && !std::ranges::binary_search(numbers, *layer)) no_such_layer(path, *layer);
-  Json layers = Json::array();
+  OrderedJson layers = OrderedJson::array();
   for (const std::uint64_t number : numbers) {
     layers.push_back({{"layer", number},
                       {"kind", nullptr},
@@ -152,21 +152,21 @@ Json inspect_foreign_delta(const std::string& path, std::optional<std::uint64_t>
                       {"cells", nullptr},
                       {"gains_per_cell", nullptr}});
   }
-  Json document = {
+  OrderedJson document = {
       {"kind", "delta"}, {"stored", true}, {"seed", nullptr}, {"layers", std::move(layers)}};
-  if (layer) document["cells"] = Json::array();
+  if (layer) document["cells"] = OrderedJson::array();
   return document;
 }
 
-Json inspect_bank(const fs::path& path) {
+OrderedJson inspect_bank(const fs::path& path) {
   const NeuronBank bank = read_bank(path);
   return {{"kind", "bank"},
           {"activation", to_string(bank.activation)},
           {"sources", bank_sources_to_json(bank)}};
 }
 
-Json inspect_tensors(const SafetensorsHeader& header) {
-  Json tensors = Json::array();
+OrderedJson inspect_tensors(const SafetensorsHeader& header) {
+  OrderedJson tensors = OrderedJson::array();
   for (const TensorInfo& tensor : header.tensors()) {
     tensors.push_back({{"name", tensor.name},
                        {"dtype", dtype_name(tensor.dtype)},

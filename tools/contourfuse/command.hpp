@@ -47,6 +47,7 @@ void add_limit_flag(CLI::App& command, Session& session);
 void add_neurons_command(CLI::App& app, Session& session);
 void add_generate_command(CLI::App& app, Session& session);
 void add_fuse_command(CLI::App& app, Session& session);
+void add_undo_command(CLI::App& app, Session& session);
 void add_verify_command(CLI::App& app, Session& session);
 void add_inspect_command(CLI::App& app, Session& session);
 void add_diff_command(CLI::App& app, Session& session);

@@ -11,6 +11,9 @@
 
 namespace contourfuse {
 
+/// What a table shows where there is no value.
+inline constexpr const char* kNoValue = "–";
+
 /// One JSON document, indented, on standard output. Bytes that are no UTF-8 are replaced.
 void print_document(const nlohmann::ordered_json& document);
 

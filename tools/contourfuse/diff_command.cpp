@@ -14,7 +14,6 @@ namespace {
 
 /// Rows of the table without --all; the document always has every one.
 constexpr std::size_t kRowLimit = 60;
-constexpr const char* kNone = "–";
 
 struct DiffRequest {
   std::string a{};
@@ -86,7 +85,7 @@ std::string type_and_shape(DType dtype, const Shape& shape) {
 
 std::vector<std::string> cells(const TensorDiff& tensor) {
   const auto number = [](const std::optional<double>& value) {
-    return value ? format_number(*value) : std::string(kNone);
+    return value ? format_number(*value) : std::string(kNoValue);
   };
   const std::string a = type_and_shape(tensor.dtype_a, tensor.shape_a);
   const std::string b = type_and_shape(tensor.dtype_b, tensor.shape_b);
@@ -94,7 +93,7 @@ std::vector<std::string> cells(const TensorDiff& tensor) {
   if (tensor.difference == TensorDifference::kOnlyInB) what = b;
   if (tensor.difference == TensorDifference::kReshaped) what = a + " → " + b;
   const std::string changed = tensor.elements == 0
-                                  ? kNone
+                                  ? kNoValue
                                   : format_percent(static_cast<double>(tensor.changed) /
                                                    static_cast<double>(tensor.elements));
   return {visible(tensor.name),
@@ -102,7 +101,7 @@ std::vector<std::string> cells(const TensorDiff& tensor) {
           what,
           changed,
           number(tensor.drift),
-          tensor.cosine ? fmt::format("{:.6f}", *tensor.cosine) : kNone,
+          tensor.cosine ? fmt::format("{:.6f}", *tensor.cosine) : kNoValue,
           number(tensor.max_change)};
 }
 

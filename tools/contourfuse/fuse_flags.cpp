@@ -14,7 +14,26 @@
 namespace contourfuse {
 namespace {
 
+int run_in_place(const FuseRequest& request, const RunFlags& flags, const Execution& execution) {
+  const FusePlan plan = plan_fuse(request.settings);
+  FuseReport report;
+  if (request.dry_run) {
+    refuse_in_place(plan, request.how);
+    report.dry_run = true;
+  } else {
+    report = run_fuse_in_place(plan, request.how, *make_backend(flags), execution);
+  }
+  if (flags.json) {
+    print_document(in_place_document(plan, report, request.how));
+  } else if (!flags.quiet) {
+    request.dry_run ? print_in_place_plan(plan, request.how)
+                    : print_in_place_report(plan, report, request.how);
+  }
+  return 0;
+}
+
 int run(const FuseRequest& request, const RunFlags& flags, const Execution& execution) {
+  if (request.in_place) return run_in_place(request, flags, execution);
   const FusePlan plan = plan_fuse(request.settings);
   FuseReport report;
   if (request.dry_run) {
@@ -46,8 +65,9 @@ void add_fuse_flags(CLI::App& command, Session& session) {
   command.add_option("--weights", settings.weights, "The delta: a folder, or a delta.json alone")
       ->required()
       ->type_name("DELTA");
-  command.add_option("--output", settings.output, "Folder to write; not needed for a dry run")
-      ->type_name("FOLDER");
+  CLI::Option* output =
+      command.add_option("--output", settings.output, "Folder to write; not needed for a dry run")
+          ->type_name("FOLDER");
   add_number(
       command, "--alpha", NumberRule::kFinite, [&parameters](double x) { parameters.alpha = x; },
       "Strength of the down_proj update (default: 0.02)");
@@ -88,8 +108,15 @@ void add_fuse_flags(CLI::App& command, Session& session) {
                 "Refuse a delta smaller than its weight")
       ->group("Numbers");
 
-  command.add_flag("--overwrite", settings.overwrite, "Replace an existing output, atomically")
-      ->group("Files");
+  CLI::Option* overwrite =
+      command.add_flag("--overwrite", settings.overwrite, "Replace an existing output, atomically")
+          ->group("Files");
+  CLI::Option* resume =
+      command
+          .add_flag("--resume", settings.resume,
+                    "Go on from what an unfinished run to the same output left; without one, a "
+                    "plain run")
+          ->group("Files");
   command
       .add_flag_callback(
           "--no-model-card", [&settings] { settings.model_card = false; },
@@ -113,12 +140,38 @@ void add_fuse_flags(CLI::App& command, Session& session) {
                          "(default: full)")
       ->group("Files");
 
+  CLI::Option* in_place =
+      command
+          .add_flag("--in-place", request->in_place,
+                    "Change the model itself instead of writing a new one; needs --undo")
+          ->excludes(output)
+          ->excludes(overwrite)
+          ->excludes(resume)
+          ->group("In place");
+  CLI::Option* undo =
+      command
+          .add_option("--undo", request->how.undo,
+                      "File that gets what is changed, before it is: `contourfuse undo FILE` puts "
+                      "it back")
+          ->type_name("FILE")
+          ->needs(in_place)
+          ->group("In place");
+  in_place->needs(undo);
+  command
+      .add_flag("--force", request->how.force,
+                "Change shards that are links, hard-linked, or of a hub cache")
+      ->needs(in_place)
+      ->group("In place");
+
   add_pinned_flag(command, session);
   add_limit_flag(command, session);
 
   command.callback([&session, request] {
     FuseSettings& chosen = request->settings;
-    if (chosen.output.empty() && !request->dry_run) throw CLI::RequiredError("--output");
+    if (request->in_place && request->how.undo.empty()) throw CLI::RequiredError("--undo");
+    if (chosen.output.empty() && !request->dry_run && !request->in_place) {
+      throw CLI::RequiredError("--output");
+    }
     chosen.command = fuse_command(chosen);
     session.action = [&session, request](const Execution& execution) {
       return run(*request, session.flags, execution);

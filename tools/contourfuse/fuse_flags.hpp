@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "contourfuse/fusion/in_place.hpp"
 #include "contourfuse/fusion/settings.hpp"
 
 namespace contourfuse {
@@ -12,6 +13,8 @@ namespace contourfuse {
 struct FuseRequest {
   FuseSettings settings{};
   bool dry_run = false;
+  bool in_place = false;
+  InPlace how{};  ///< of a fuse in place
 };
 
 /// Adds every flag of a fuse to `command`; choosing it runs the fuse.

@@ -17,10 +17,9 @@ namespace {
 
 /// Longest list of names that is shown whole.
 constexpr std::size_t kListLimit = 10;
-constexpr const char* kNone = "–";
 
 std::string percent_of(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? kNone
+  return whole == 0 ? kNoValue
                     : format_percent(static_cast<double>(part) / static_cast<double>(whole));
 }
 
@@ -52,20 +51,18 @@ std::vector<std::string> totals_cells(std::string kind, std::string role, const 
   const RecordCounts& counts = totals.counts;
   const std::string drift =
       totals.sums.weight2 > 0 ? format_number(std::sqrt(totals.sums.change2 / totals.sums.weight2))
-                              : kNone;
+                              : kNoValue;
   return {std::move(kind),
           std::move(role),
           format_count(totals.matrices),
           format_count(totals.covered),
           percent_of(counts.changed, totals.covered),
           percent_of(counts.lost, counts.moved),
-          has_gate ? percent_of(counts.clamped, totals.covered) : kNone,
+          has_gate ? percent_of(counts.clamped, totals.covered) : kNoValue,
           drift};
 }
 
-}  // namespace
-
-void print_fuse_plan(const FusePlan& plan) {
+void print_matrices(const FusePlan& plan) {
   print_heading(plan);
   std::vector<const PlannedMatrix*> by_layer;
   for (const PlannedMatrix& matrix : plan.matrices) by_layer.push_back(&matrix);
@@ -96,16 +93,9 @@ void print_fuse_plan(const FusePlan& plan) {
   print_text(table.text() + '\n');
   print_mismatches(plan);
   print_list("notes", plan.base.notes, kListLimit);
-
-  const PlannedBytes bytes = planned_bytes(plan);
-  print_text(
-      fmt::format("dry run: {} to edit, {} covered in part; a run reads {} and writes {}. "
-                  "Nothing was written.\n",
-                  plural(plan.matrices.size(), "matrix", "matrices"), plan.partial.size(),
-                  format_bytes(bytes.read), format_bytes(bytes.written)));
 }
 
-void print_fuse_report(const FusePlan& plan, const FuseReport& report) {
+void print_totals(const FusePlan& plan, const FuseReport& report) {
   print_heading(plan);
   Table table({{"layers", Align::kLeft},
                {"role", Align::kLeft},
@@ -136,15 +126,57 @@ void print_fuse_report(const FusePlan& plan, const FuseReport& report) {
     print_text("note: " + visible(sentence) + '\n');
   }
   print_mismatches(plan);
+}
+
+std::string rate_text(const FuseReport& report) {
+  return format_rate(static_cast<double>(report.results.bytes_read + report.results.bytes_written) /
+                     std::max(report.seconds, 1e-6));
+}
+
+}  // namespace
+
+void print_fuse_plan(const FusePlan& plan) {
+  print_matrices(plan);
+  const PlannedBytes bytes = planned_bytes(plan);
+  print_text(
+      fmt::format("dry run: {} to edit, {} covered in part; a run reads {} and writes {}. "
+                  "Nothing was written.\n",
+                  plural(plan.matrices.size(), "matrix", "matrices"), plan.partial.size(),
+                  format_bytes(bytes.read), format_bytes(bytes.written)));
+}
+
+void print_in_place_plan(const FusePlan& plan, const InPlace& how) {
+  print_matrices(plan);
+  print_text(
+      fmt::format("dry run: {} to edit in place, {} covered in part; {} would get {} first. "
+                  "Nothing was written.\n",
+                  plural(plan.matrices.size(), "matrix", "matrices"), plan.partial.size(),
+                  visible(how.undo.string()), format_bytes(in_place_bytes(plan))));
+}
+
+void print_fuse_report(const FusePlan& plan, const FuseReport& report) {
+  print_totals(plan, report);
   const FuseResults& results = report.results;
   const std::string cloned =
       results.bytes_cloned == 0 ? std::string()
                                 : fmt::format(" and {} cloned", format_bytes(results.bytes_cloned));
-  print_text(fmt::format(
-      "wrote {}: {}{} in {} ({} read and written)\n", visible(plan.settings.output.string()),
-      format_bytes(results.bytes_written), cloned, format_duration(report.seconds),
-      format_rate(static_cast<double>(results.bytes_read + results.bytes_written) /
-                  std::max(report.seconds, 1e-6))));
+  if (report.kept_shards > 0) {
+    print_text(fmt::format("went on with an unfinished run: {} of {} were done\n",
+                           report.kept_shards, plural(plan.base.shards.size(), "shard", "shards")));
+  }
+  print_text(fmt::format("wrote {}: {}{} in {} ({} read and written)\n",
+                         visible(plan.settings.output.string()),
+                         format_bytes(results.bytes_written), cloned,
+                         format_duration(report.seconds), rate_text(report)));
+}
+
+void print_in_place_report(const FusePlan& plan, const FuseReport& report, const InPlace& how) {
+  print_totals(plan, report);
+  print_text(
+      fmt::format("changed {} in place: {} in {} ({} read and written)\n"
+                  "`contourfuse undo {}` takes it back; remove that file when you will not\n",
+                  visible(plan.base.folder.string()), format_bytes(report.results.bytes_written),
+                  format_duration(report.seconds), rate_text(report), visible(how.undo.string())));
 }
 
 }  // namespace contourfuse

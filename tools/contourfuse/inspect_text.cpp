@@ -14,11 +14,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kNone = "–";
-
 /// Text as it is, numbers grouped, null as a dash.
 std::string cell(const Json& value) {
-  if (value.is_null()) return kNone;
+  if (value.is_null()) return kNoValue;
   if (value.is_string()) return visible(value.get<std::string>());
   if (value.is_number_integer()) return format_count(value.get<std::uint64_t>());
   if (value.is_number_float()) return format_number(value.get<double>());
@@ -27,7 +25,7 @@ std::string cell(const Json& value) {
 
 std::string at(const Json& object, const char* key) {
   const auto found = object.find(key);
-  return found == object.end() ? kNone : cell(*found);
+  return found == object.end() ? kNoValue : cell(*found);
 }
 
 std::string bytes_at(const Json& object, const char* key) {
@@ -77,10 +75,10 @@ void print_checkpoint(const Json& document) {
 }
 
 void print_delta(const Json& document) {
-  print_text(
-      fmt::format("delta: {}, seed {}\n\n",
-                  document.at("stored").get<bool>() ? "stored" : "recipe, made when it is used",
-                  document.at("seed").is_null() ? std::string(kNone) : document.at("seed").dump()));
+  print_text(fmt::format(
+      "delta: {}, seed {}\n\n",
+      document.at("stored").get<bool>() ? "stored" : "recipe, made when it is used",
+      document.at("seed").is_null() ? std::string(kNoValue) : document.at("seed").dump()));
   Table layers({{"layer"}, {"kind", Align::kLeft}, {"intermediate"}, {"cells"}, {"gains a cell"}});
   for (const Json& layer : document.at("layers")) {
     layers.add_row({at(layer, "layer"), at(layer, "kind"), at(layer, "intermediate_size"),

@@ -66,6 +66,7 @@ int run(int argc, char** argv) {
   add_neurons_command(app, session);
   add_generate_command(app, session);
   add_fuse_command(app, session);
+  add_undo_command(app, session);
   add_verify_command(app, session);
   add_inspect_command(app, session);
   add_diff_command(app, session);

@@ -13,7 +13,6 @@ namespace contourfuse {
 namespace {
 
 /// A probe of a million tokens would fill any machine's memory.
-constexpr std::uint64_t kMaxProbeTokens = 1'000'000;
 
 /// Runs a parser of the sweep's layer, its refusals being those of the flag.
 void parse_flag(const std::string& name, const std::function<void()>& parse) {

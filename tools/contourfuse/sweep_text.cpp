@@ -13,14 +13,12 @@
 namespace contourfuse {
 namespace {
 
-constexpr const char* kNone = "–";
-
 std::string number(const std::optional<double>& value) {
-  return value ? format_number(*value) : kNone;
+  return value ? format_number(*value) : kNoValue;
 }
 
 std::string share(double part, double whole) {
-  return whole == 0 ? kNone : format_percent(part / whole);
+  return whole == 0 ? kNoValue : format_percent(part / whole);
 }
 
 void print_heading(const SweepPlan& plan) {

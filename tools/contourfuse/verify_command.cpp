@@ -15,7 +15,7 @@ namespace contourfuse {
 namespace {
 
 /// Longest list of problems that is shown whole.
-constexpr std::size_t kListLimit = 50;
+constexpr std::size_t kProblemLimit = 50;
 
 /// A mismatch as the failure that it is: the first problem says where.
 Error mismatch(const VerifySettings& settings, const VerifyReport& report) {
@@ -59,7 +59,7 @@ void print_verify_report(const VerifySettings& settings, const VerifyReport& rep
     if (!problem.tensor.empty()) line += ": " + problem.tensor;
     problems.push_back(line + ": " + problem.message);
   }
-  print_list("problems", problems, kListLimit);
+  print_list("problems", problems, kProblemLimit);
   print_text(fmt::format(
       "{}: {}: {} files, {} tensors, {} in {}\n", report.ok() ? "verified" : "NOT verified",
       visible(settings.output.string()), format_count(report.files), format_count(report.tensors),
