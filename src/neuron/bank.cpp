@@ -11,6 +11,7 @@
 
 #include "bank_rules.hpp"
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/file.hpp"
 #include "contourfuse/io/json.hpp"
 #include "contourfuse/io/json_fields.hpp"
 #include "contourfuse/neuron/families.hpp"
@@ -115,11 +116,10 @@ NeuronBank make_default_bank(Activation activation, std::uint64_t gains_per_cell
   return bank;
 }
 
-NeuronBank make_bank(Activation activation, std::uint64_t gains_per_cell,
-                     const std::filesystem::path& families, bool drop_even_part) {
+NeuronBank parse_families(std::string_view text, const std::string& file, Activation activation,
+                          std::uint64_t gains_per_cell, bool drop_even_part) {
   const std::vector<float> gains = default_gains(gains_per_cell);
-  const nlohmann::json document = read_json(families);
-  const std::string file = families.string();
+  const nlohmann::json document = parse_json(text, file);
   const JsonFields root(document, file, "");
   root.allow({"schema", "sources"});
   if (root.text("schema", 64) != kFamiliesSchema) {
@@ -138,6 +138,12 @@ NeuronBank make_bank(Activation activation, std::uint64_t gains_per_cell,
   }
   check_bank(bank, file);
   return bank;
+}
+
+NeuronBank make_bank(Activation activation, std::uint64_t gains_per_cell,
+                     const std::filesystem::path& families, bool drop_even_part) {
+  return parse_families(read_text(families, kMaxJsonBytes), families.string(), activation,
+                        gains_per_cell, drop_even_part);
 }
 
 nlohmann::ordered_json bank_sources_to_json(const NeuronBank& bank) {

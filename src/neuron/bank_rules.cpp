@@ -15,7 +15,7 @@
 namespace contourfuse {
 namespace {
 
-[[noreturn]] void refuse(const std::string& file, std::string message) {
+[[noreturn]] void refuse_bank(const std::string& file, std::string message) {
   throw Error(Failure::kBadInput, "bad-bank", std::move(message), {.file = file});
 }
 
@@ -30,7 +30,7 @@ bool is_allowed_gain(float gain) {
 
 void check_source(const SourceNeuron& source, std::size_t gains, const std::string& file) {
   const auto bad = [&](std::string_view rule) {
-    refuse(file, fmt::format("source neuron \"{}\": {}", source.name, rule));
+    refuse_bank(file, fmt::format("source neuron \"{}\": {}", source.name, rule));
   };
   if (source.name.empty() || source.name.size() > kMaxSourceName) bad("bad name");
   if (source.function.knots().size() > kMaxKnots) bad("too many knots");
@@ -60,12 +60,12 @@ void check_source(const SourceNeuron& source, std::size_t gains, const std::stri
 
 void check_bank(const NeuronBank& bank, const std::string& file) {
   if (bank.sources.empty() || bank.sources.size() > kMaxSources) {
-    refuse(file, fmt::format("a bank has 1 to {} source neurons, this one {}", kMaxSources,
-                             bank.sources.size()));
+    refuse_bank(file, fmt::format("a bank has 1 to {} source neurons, this one {}", kMaxSources,
+                                  bank.sources.size()));
   }
   const std::size_t gains = bank.sources.front().gains.size();
   if (gains == 0 || gains > kMaxGains) {
-    refuse(file, fmt::format("a cell has 1 to {} gains, not {}", kMaxGains, gains));
+    refuse_bank(file, fmt::format("a cell has 1 to {} gains, not {}", kMaxGains, gains));
   }
   for (const SourceNeuron& source : bank.sources) check_source(source, gains, file);
 }
@@ -86,8 +86,8 @@ LayerUse parse_layer_use(std::string_view name, const std::string& file) {
   for (const LayerUse use : {LayerUse::kBoth, LayerUse::kSliding, LayerUse::kGlobal}) {
     if (name == to_string(use)) return use;
   }
-  refuse(file,
-         fmt::format("the layer kind \"{}\" is none of both, sliding, global", name.substr(0, 40)));
+  refuse_bank(file, fmt::format("the layer kind \"{}\" is none of both, sliding, global",
+                                name.substr(0, 40)));
 }
 
 Activation parse_activation_in(const std::string& file, std::string_view name) {

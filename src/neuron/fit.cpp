@@ -19,7 +19,7 @@
 namespace contourfuse {
 namespace {
 
-constexpr double kLastZ = 6;
+constexpr double kLastKnot = 6;
 // ψ of the largest default gain, 32, bends within |z| < 0.1: six panels of five nodes.
 constexpr double kPanel = 1.0 / 64;
 // Relative part of the ridge: the variance that bf16 storage adds to a pair's output.
@@ -45,9 +45,9 @@ struct Node {
 std::vector<Node> make_nodes(const PiecewiseLinear& f) {
   Vector ends{0};
   for (const double knot : f.knots()) {
-    if (knot < kLastZ) ends.push_back(knot);
+    if (knot < kLastKnot) ends.push_back(knot);
   }
-  ends.push_back(kLastZ);
+  ends.push_back(kLastKnot);
   std::vector<Node> nodes;
   for (std::size_t i = 0; i + 1 < ends.size(); ++i) {
     const double length = ends[i + 1] - ends[i];

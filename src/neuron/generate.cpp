@@ -30,7 +30,7 @@ namespace contourfuse {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr Role kRoles[] = {Role::kGate, Role::kUp, Role::kDown};
+constexpr Role kGeneratedRoles[] = {Role::kGate, Role::kUp, Role::kDown};
 // A buffer of 1 MiB stays in L2 between being made and being written.
 constexpr std::uint64_t kChunkElements = std::uint64_t{1} << 19;
 // Early writeback: the final fsync then has little left to wait for.
@@ -56,7 +56,7 @@ struct LayerFile {
 LayerFile plan_file(const MlpLayer& layer) {
   LayerFile plan{.file = fmt::format("delta-layer-{:05}.safetensors", layer.layer)};
   std::vector<TensorSpec> specs;
-  for (const Role role : kRoles) {
+  for (const Role role : kGeneratedRoles) {
     const std::string& name = layer.role(role)->view.tensor;
     plan.matrices.push_back(
         {.role = role, .name = name, .elements = layer.hidden_size * layer.intermediate_size});

@@ -19,6 +19,7 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/fuse.hpp"
 #include "contourfuse/io/file.hpp"
+#include "contourfuse/io/folders.hpp"
 #include "contourfuse/io/json.hpp"
 #include "contourfuse/io/json_fields.hpp"
 
@@ -30,7 +31,7 @@ using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kFolder = "evaluations";
 constexpr std::string_view kPlaceholder = "{model}";
-constexpr std::size_t kMaxText = 65536;
+constexpr std::size_t kMaxCommand = 65536;
 constexpr std::size_t kMaxOutput = std::size_t{64} << 20;
 constexpr std::size_t kPipeBuffer = 65536;
 
@@ -127,7 +128,8 @@ std::optional<StoredEvaluation> read_evaluation(const fs::path& path) {
   if (!fs::exists(path, ignored)) return std::nullopt;
   const nlohmann::json document = read_json(path);
   const JsonFields fields(document, path.string(), "");
-  StoredEvaluation stored{fields.text("plan", kMaxText), fields.text("command", kMaxText), {}};
+  StoredEvaluation stored{
+      fields.text("plan", kMaxCommand), fields.text("command", kMaxCommand), {}};
   const JsonFields metrics = fields.object("metrics");
   for (const auto& item : fields.at("metrics").items()) {
     stored.metrics.emplace(item.key(), metrics.number(item.key()));
@@ -257,7 +259,7 @@ std::vector<BudgetPoint> select_points(const SweepPlan& plan, const MergedSweep&
 void evaluate_points(const SweepPlan& plan, const fs::path& run,
                      const std::vector<BudgetPoint>& points, const std::string& command,
                      Backend& fuser, const Execution& execution) {
-  fs::create_directories(run / kFolder);
+  make_folders(run / kFolder, true);
   for (const BudgetPoint& point : points) {
     execution.check_cancelled();
     evaluate(plan, run, point, command, fuser, execution);

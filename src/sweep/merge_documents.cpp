@@ -10,7 +10,7 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr const char* kSchema = "contourfuse.sweep/1";
+constexpr const char* kMergedSchema = "contourfuse.sweep/1";
 
 OrderedJson or_null(const std::optional<double>& value) {
   return value ? OrderedJson(*value) : OrderedJson(nullptr);
@@ -110,7 +110,7 @@ OrderedJson budget_document(const SweepPlan& plan, const BudgetReport& report) {
 }
 
 OrderedJson sweep_document(const SweepPlan& plan, const MergedSweep& merged) {
-  return {{"schema", kSchema},
+  return {{"schema", kMergedSchema},
           {"points", total_points(plan, merged.results)},
           {"budget", budget_document(plan, merged.budget)},
           {"gamma_saturates_at", or_null(gamma_saturates_at(merged.results))}};
@@ -118,7 +118,7 @@ OrderedJson sweep_document(const SweepPlan& plan, const MergedSweep& merged) {
 
 std::string page_document(const SweepPlan& plan, const MergedSweep& merged) {
   const SweepSettings& settings = plan.settings;
-  OrderedJson document{{"schema", kSchema},
+  OrderedJson document{{"schema", kMergedSchema},
                        {"version", CONTOURFUSE_VERSION},
                        {"model", settings.model},
                        {"weights", settings.weights.string()},

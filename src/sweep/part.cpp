@@ -11,6 +11,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/file.hpp"
+#include "contourfuse/io/folders.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/json.hpp"
 #include "contourfuse/io/json_fields.hpp"
@@ -22,10 +23,10 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr std::string_view kSchema = "contourfuse.sweep.part/1";
+constexpr std::string_view kPartSchema = "contourfuse.sweep.part/1";
 constexpr std::uint64_t kMaxPartBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kMaxText = 64;
-constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
+constexpr std::size_t kMaxDigest = 64;
+constexpr std::uint64_t kAnyCount = std::numeric_limits<std::uint64_t>::max();
 constexpr std::size_t kHashDigits = 32;
 // The hash is the last field, so the text around its digits is known to the byte.
 constexpr std::string_view kBeforeHash = ",\"xxh3_128\":\"";
@@ -67,21 +68,38 @@ OrderedJson output_document(const std::optional<OutputGrid>& output) {
           {"norm_change2", column(output->points, &OutputPoint::norm_change2)}};
 }
 
-/// Lists of exactly as many numbers as the grid has points.
+/// Lists of exactly as many numbers as the grid has points. No point is made before a list has
+/// shown that there are as many.
+template <class Point>
 class Columns {
  public:
-  Columns(const JsonFields& fields, std::size_t points) : fields_(fields), points_(points) {}
+  Columns(const JsonFields& fields, std::size_t count, std::vector<Point>& points)
+      : fields_(fields), count_(count), points_(points) {}
 
-  template <class Point, class Value>
-  void read(std::string_view key, std::vector<Point>& points, Value Point::*field) const {
-    const std::vector<double> values = fields_.numbers(key, points_);
-    if (values.size() != points_) fields_.refuse(key, "has too few entries");
-    for (std::size_t i = 0; i < points_; ++i) points[i].*field = static_cast<Value>(values[i]);
+  void read(std::string_view key, double Point::*field) const {
+    const std::vector<double> values = fields_.numbers(key, count_);
+    make_points(key, values.size());
+    for (std::size_t i = 0; i < count_; ++i) points_[i].*field = values[i];
+  }
+
+  void read(std::string_view key, std::uint64_t Point::*field) const {
+    const nlohmann::json& values = fields_.array(key, count_);
+    make_points(key, values.size());
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (!values[i].is_number_unsigned()) fields_.refuse(key, "holds what is no whole number");
+      points_[i].*field = values[i].get<std::uint64_t>();
+    }
   }
 
  private:
+  void make_points(std::string_view key, std::size_t listed) const {
+    if (listed != count_) fields_.refuse(key, "has too few entries");
+    points_.resize(count_);
+  }
+
   const JsonFields& fields_;
-  std::size_t points_;
+  std::size_t count_;
+  std::vector<Point>& points_;
 };
 
 std::optional<MatrixGrid> read_matrix(const JsonFields& layer, std::string_view key,
@@ -89,18 +107,17 @@ std::optional<MatrixGrid> read_matrix(const JsonFields& layer, std::string_view 
   if (layer.at(key).is_null()) return std::nullopt;
   const JsonFields fields = layer.object(key);
   MatrixGrid matrix;
-  matrix.covered = fields.whole_number("covered", 0, kAny);
+  matrix.covered = fields.whole_number("covered", 0, kAnyCount);
   matrix.weight2 = fields.number("weight2");
   matrix.max_delta = fields.number("max_delta");
-  matrix.points.resize(points);
-  const Columns columns(fields, points);
-  columns.read("moved", matrix.points, &GridPoint::moved);
-  columns.read("changed", matrix.points, &GridPoint::changed);
-  columns.read("lost", matrix.points, &GridPoint::lost);
-  columns.read("clamped", matrix.points, &GridPoint::clamped);
-  columns.read("sign_flips", matrix.points, &GridPoint::sign_flips);
-  columns.read("change2", matrix.points, &GridPoint::change2);
-  columns.read("change", matrix.points, &GridPoint::change);
+  const Columns<GridPoint> columns(fields, points, matrix.points);
+  columns.read("moved", &GridPoint::moved);
+  columns.read("changed", &GridPoint::changed);
+  columns.read("lost", &GridPoint::lost);
+  columns.read("clamped", &GridPoint::clamped);
+  columns.read("sign_flips", &GridPoint::sign_flips);
+  columns.read("change2", &GridPoint::change2);
+  columns.read("change", &GridPoint::change);
   return matrix;
 }
 
@@ -108,16 +125,15 @@ std::optional<OutputGrid> read_output(const JsonFields& layer, std::size_t point
   if (layer.at("output").is_null()) return std::nullopt;
   const JsonFields fields = layer.object("output");
   OutputGrid output;
-  output.values = fields.whole_number("values", 0, kAny);
+  output.values = fields.whole_number("values", 0, kAnyCount);
   output.base2 = fields.number("base2");
   if (!fields.at("norm_base2").is_null()) output.norm_base2 = fields.number("norm_base2");
-  output.points.resize(points);
-  const Columns columns(fields, points);
-  columns.read("change2", output.points, &OutputPoint::change2);
-  columns.read("change", output.points, &OutputPoint::change);
-  columns.read("cross", output.points, &OutputPoint::cross);
-  columns.read("out2", output.points, &OutputPoint::out2);
-  columns.read("norm_change2", output.points, &OutputPoint::norm_change2);
+  const Columns<OutputPoint> columns(fields, points, output.points);
+  columns.read("change2", &OutputPoint::change2);
+  columns.read("change", &OutputPoint::change);
+  columns.read("cross", &OutputPoint::cross);
+  columns.read("out2", &OutputPoint::out2);
+  columns.read("norm_change2", &OutputPoint::norm_change2);
   return output;
 }
 
@@ -128,12 +144,12 @@ std::string hash_text(std::string_view text) {
 }
 
 /// Throws unless the text ends with its own hash.
-void check_hash(const std::string& text, const std::string& file) {
+void check_hash(std::string_view text, const std::string& file) {
   const std::size_t tail = kBeforeHash.size() + kHashDigits + kAfterHash.size();
   if (text.size() > tail) {
-    const std::string_view body = std::string_view(text).substr(0, text.size() - tail);
+    const std::string_view body = text.substr(0, text.size() - tail);
     const std::string expected = fmt::format("{}{}{}", kBeforeHash, hash_text(body), kAfterHash);
-    if (std::string_view(text).substr(body.size()) == expected) return;
+    if (text.substr(body.size()) == expected) return;
   }
   throw Error(Failure::kBadInput, "part-damaged", "the part is not as it was written",
               {.file = file}, "remove it; its task is then done again");
@@ -147,7 +163,7 @@ fs::path part_path(const fs::path& run, std::size_t task) {
 
 std::string part_text(const SweepPlan& plan, std::size_t task,
                       const std::vector<LayerGrid>& layers) {
-  OrderedJson document{{"schema", kSchema}, {"plan", plan_digest(plan)}, {"task", task}};
+  OrderedJson document{{"schema", kPartSchema}, {"plan", plan_digest(plan)}, {"task", task}};
   for (const LayerGrid& layer : layers) {
     document["layers"].push_back({{"layer", layer.layer},
                                   {"kind", to_string(layer.kind)},
@@ -161,21 +177,17 @@ std::string part_text(const SweepPlan& plan, std::size_t task,
   return fmt::format("{}{}{}{}", text, kBeforeHash, hash, kAfterHash);
 }
 
-std::optional<std::vector<LayerGrid>> read_part(const SweepPlan& plan, const fs::path& run,
-                                                std::size_t task) {
-  const fs::path path = part_path(run, task);
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) return std::nullopt;
-  const std::string text = read_text(path, kMaxPartBytes);
-  check_hash(text, path.string());
-  const nlohmann::json document = parse_json(text, path.string());
-  const JsonFields fields(document, path.string(), "");
-  if (fields.text("schema", kMaxText) != kSchema ||
-      fields.text("plan", kMaxText) != plan_digest(plan) ||
-      fields.whole_number("task", 0, kAny) != task ||
+std::vector<LayerGrid> parse_part(std::string_view text, const std::string& file,
+                                  const SweepPlan& plan, std::size_t task) {
+  check_hash(text, file);
+  const nlohmann::json document = parse_json(text, file);
+  const JsonFields fields(document, file, "");
+  if (fields.text("schema", kMaxDigest) != kPartSchema ||
+      fields.text("plan", kMaxDigest) != plan_digest(plan) ||
+      fields.whole_number("task", 0, kAnyCount) != task ||
       fields.array("layers", plan.tasks[task].size()).size() != plan.tasks[task].size()) {
     throw Error(Failure::kBadInput, "part-damaged", "the part belongs to another plan or task",
-                {.file = path.string()}, "remove it; its task is then done again");
+                {.file = file}, "remove it; its task is then done again");
   }
   const std::size_t alphas = plan.settings.alphas.size();
   const std::size_t gammas = plan.settings.gammas.size();
@@ -193,13 +205,21 @@ std::optional<std::vector<LayerGrid>> read_part(const SweepPlan& plan, const fs:
   return layers;
 }
 
+std::optional<std::vector<LayerGrid>> read_part(const SweepPlan& plan, const fs::path& run,
+                                                std::size_t task) {
+  const fs::path path = part_path(run, task);
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  return parse_part(read_text(path, kMaxPartBytes), path.string(), plan, task);
+}
+
 void publish_parts(const fs::path& run, const std::map<std::size_t, std::string>& texts) {
   std::vector<NewFile> files;
   files.reserve(texts.size());
   for (const auto& [task, text] : texts) files.push_back({part_path(run, task), text});
   if (files.empty()) return;
   const fs::path folder = files.front().path.parent_path();
-  fs::create_directories(folder);
+  make_folders(folder, true);
   const std::vector<bool> published = publish_new_files(folder, files);
   for (std::size_t i = 0; i < files.size(); ++i) {
     const NewFile& file = files[i];

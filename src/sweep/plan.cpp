@@ -12,6 +12,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/file.hpp"
+#include "contourfuse/io/folders.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "contourfuse/model/layer_norms.hpp"
 #include "sweep/plan_document.hpp"
@@ -211,6 +212,14 @@ void check_budget(const SweepPlan& plan) {
       {}, "drift needs none");
 }
 
+/// Whether there is more than what is left of a plan whose writing another run began.
+bool holds_other_files(const fs::path& run) {
+  const std::string begun = std::string(kSweepPlanName) + ".partial-";
+  return !std::ranges::all_of(list_folder(run), [&begun](const fs::path& entry) {
+    return entry.filename().string().starts_with(begun);
+  });
+}
+
 }  // namespace
 
 SweepPlan plan_sweep(const SweepSettings& settings) {
@@ -250,11 +259,11 @@ void store_plan(const SweepPlan& plan, const fs::path& run) {
     throw Error(Failure::kBadInput, "run-differs", "the folder holds the run of another plan",
                 {.file = run.string()}, "choose another folder for --output");
   }
-  if (fs::exists(run, ignored) && (!fs::is_directory(run, ignored) || !fs::is_empty(run))) {
+  if (fs::exists(run, ignored) && (!fs::is_directory(run, ignored) || holds_other_files(run))) {
     throw Error(Failure::kBadInput, "run-differs", "there is something else already",
                 {.file = run.string()}, "choose another folder for --output");
   }
-  fs::create_directories(run);
+  make_folders(run, true);
   write_text(file, text, true);
 }
 
@@ -265,7 +274,7 @@ SweepPlan load_plan(const fs::path& run) {
     throw Error(Failure::kBadInput, "no-plan", "there is no plan of a sweep",
                 {.file = run.string()}, "make one with `contourfuse sweep plan … --output FOLDER`");
   }
-  SweepPlan plan = parse_plan(file);
+  SweepPlan plan = parse_plan(read_text(file, kMaxPlanBytes), file.string());
   plan.fuse = plan_of(plan.settings);
   if (checkpoint_digest(plan.fuse.base) != plan.base_digest) {
     refuse_change(plan.fuse.base.folder.string(), {});

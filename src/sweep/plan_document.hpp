@@ -1,14 +1,14 @@
 // plan.json: text and back.
 #pragma once
 
-#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "contourfuse/sweep/plan.hpp"
 
 namespace contourfuse {
 
 /// A plan as its text says it, without `fuse`. Throws Error{kBadInput, "json-…"}.
-[[nodiscard]] SweepPlan parse_plan(const std::filesystem::path& path);
+[[nodiscard]] SweepPlan parse_plan(std::string_view text, const std::string& file);
 
 }  // namespace contourfuse

@@ -52,10 +52,10 @@ struct MeasuredMatrix {
   MatrixGrid grid{};
 };
 
-class Measurement {
+class LayerMeasurement {
  public:
-  Measurement(const SweepPlan& plan, std::span<const std::uint64_t> layers,
-              const SweepDevices& devices, const Execution& execution)
+  LayerMeasurement(const SweepPlan& plan, std::span<const std::uint64_t> layers,
+                   const SweepDevices& devices, const Execution& execution)
       : plan_(plan), layers_(layers), devices_(devices), execution_(execution) {
     if (!plan.settings.probe.empty()) probe_.emplace(plan.settings.probe);
   }
@@ -254,7 +254,7 @@ std::uint64_t progress_bytes(const SweepPlan& plan, std::span<const std::uint64_
 
 std::vector<LayerGrid> measure_layers(const SweepPlan& plan, std::span<const std::uint64_t> layers,
                                       const SweepDevices& devices, const Execution& execution) {
-  return Measurement(plan, layers, devices, execution).run();
+  return LayerMeasurement(plan, layers, devices, execution).run();
 }
 
 WorkReport run_tasks(const SweepPlan& plan, const fs::path& run, std::span<const std::size_t> tasks,

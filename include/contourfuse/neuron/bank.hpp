@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "contourfuse/io/publish.hpp"
@@ -37,7 +38,11 @@ struct NeuronBank {
 /// Bank of the default families.
 [[nodiscard]] NeuronBank make_default_bank(Activation activation, std::uint64_t gains_per_cell = 8);
 
-/// Bank from a families file (docs/neurons.md gives its JSON).
+/// Bank from the text of a families file (docs/neurons.md gives its JSON), `file` in messages.
+[[nodiscard]] NeuronBank parse_families(std::string_view text, const std::string& file,
+                                        Activation activation, std::uint64_t gains_per_cell,
+                                        bool drop_even_part);
+/// The same from the file itself.
 [[nodiscard]] NeuronBank make_bank(Activation activation, std::uint64_t gains_per_cell,
                                    const std::filesystem::path& families, bool drop_even_part);
 

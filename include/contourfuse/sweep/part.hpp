@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "contourfuse/sweep/grid.hpp"
@@ -21,8 +22,13 @@ namespace contourfuse {
 [[nodiscard]] std::string part_text(const SweepPlan& plan, std::size_t task,
                                     const std::vector<LayerGrid>& layers);
 
-/// The layers of a task's part, or nothing if there is none yet. Throws Error{kBadInput,
-/// "part-damaged"} for one that is not as it was written, or of another plan.
+/// The layers of a part by its text, `file` in messages. Throws Error{kBadInput, "part-damaged"}
+/// for one that is not as it was written, or of another plan or task, and "json-…" for one that
+/// never was a part.
+[[nodiscard]] std::vector<LayerGrid> parse_part(std::string_view text, const std::string& file,
+                                                const SweepPlan& plan, std::size_t task);
+
+/// The layers of a task's part, or nothing if there is none yet. Throws what parse_part throws.
 [[nodiscard]] std::optional<std::vector<LayerGrid>> read_part(const SweepPlan& plan,
                                                               const std::filesystem::path& run,
                                                               std::size_t task);

@@ -24,6 +24,9 @@ struct Budget {
 /// "METRIC=VALUE", or a value alone for error_after_norm. Throws Error{kUsage, "bad-budget"}.
 [[nodiscard]] Budget parse_budget(std::string_view text);
 
+/// Most rows of seeded probes that a sweep may ask for.
+inline constexpr std::uint64_t kMaxProbeTokens = 1'000'000;
+
 struct SweepSettings {
   std::string model{};  ///< folder or hub id
   std::string revision{};
