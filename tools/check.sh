@@ -2,8 +2,8 @@
 # Installs what is missing, builds, and runs the tests: those that take minutes at most, or all.
 #
 # Usage: tools/check.sh [--all]
-#   --all  also the formatting, clang-tidy, the sanitizers, 64-bit ARM, and the tests with label hf,
-#          browser, slurm and slow
+#   --all  also the formatting, clang-tidy, the sanitizers, 64-bit ARM, a minute of fuzzing for each
+#          parser, and the tests with label hf, browser, slurm and slow
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -46,7 +46,7 @@ run_tests() {
 }
 
 if ((all)); then
-  step "set up" tools/setup.sh --hf --browser --slurm --tsan --aarch64 --cost || exit 1
+  step "set up" tools/setup.sh --hf --browser --slurm --tsan --aarch64 --cost --fuzz || exit 1
   step "format" tools/format.sh --check || true
   step "build release" build release || exit 1
   step "clang-tidy" tools/tidy.sh || true
@@ -59,6 +59,7 @@ if ((all)); then
   if step "build aarch64" build aarch64 --target numeric_test backend_cpu_test; then
     step "tests on aarch64" ctest --preset aarch64 -j "$jobs" || true
   fi
+  step "fuzzing" tools/fuzz.sh || true
   # Last, so that the log ends with the summary of the complete list.
   step "tests" run_tests release || true
   # What an edit does to a trained model, as the test hf.loss measured it.

@@ -2,7 +2,8 @@
 # Installs what is missing to build and test: Debian packages, and a Python environment for the
 # end-to-end tests in build/venv. Says nothing and takes under a second when all is there.
 #
-# Usage: tools/setup.sh [--hf] [--browser] [--slurm] [--tsan] [--aarch64] [--cost] [--no-python]
+# Usage: tools/setup.sh [--hf] [--browser] [--slurm] [--tsan] [--aarch64] [--cost] [--fuzz]
+#                       [--no-python]
 #   --hf         also torch and transformers, 2.4 GB, for the tests with label hf
 #   --browser    also Chromium and Selenium, 400 MB, for the tests with label browser
 #   --slurm      also Slurm and munge, 13 MB, for the tests with label slurm
@@ -10,11 +11,12 @@
 #   --aarch64    also a cross compiler and qemu, 350 MB, and Debian's arm64 libraries in
 #                build/aarch64-root, for preset aarch64
 #   --cost       also valgrind and strace, 90 MB, for the tests with label slow that count
+#   --fuzz       also clang and llvm, 130 MB, for preset fuzz
 #   --no-python  no Python environment
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-hf=0 browser=0 slurm=0 tsan=0 aarch64=0 cost=0 python_environment=1
+hf=0 browser=0 slurm=0 tsan=0 aarch64=0 cost=0 fuzz=0 python_environment=1
 for argument in "$@"; do
   case $argument in
     --hf) hf=1 ;;
@@ -23,6 +25,7 @@ for argument in "$@"; do
     --tsan) tsan=1 ;;
     --aarch64) aarch64=1 ;;
     --cost) cost=1 ;;
+    --fuzz) fuzz=1 ;;
     --no-python) python_environment=0 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) echo "setup: unknown argument $argument (see --help)" >&2; exit 2 ;;
@@ -39,6 +42,7 @@ if ((browser)); then packages+=(chromium chromium-driver); fi
 if ((slurm)); then packages+=(slurm-wlm munge); fi
 if ((aarch64)); then packages+=(g++-aarch64-linux-gnu qemu-user); fi
 if ((cost)); then packages+=(valgrind strace); fi
+if ((fuzz)); then packages+=(clang libclang-rt-dev llvm); fi
 
 mkdir -p build
 log=$PWD/build/setup.log

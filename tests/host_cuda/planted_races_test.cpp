@@ -18,7 +18,7 @@ namespace {
 
 using Kernel = void (*)(std::uint32_t*);
 
-std::vector<std::uint32_t> run(Kernel kernel, const LaunchOptions& options) {
+std::vector<std::uint32_t> run_checked(Kernel kernel, const LaunchOptions& options) {
   std::vector<std::uint32_t> out(kThreads, 0xDEAD);
   launch(options, kernel, 1, kThreads, out.data());
   return out;
@@ -35,10 +35,10 @@ std::uint64_t run_race_in_global(const LaunchOptions& options, std::uint32_t blo
 TEST(PlantedRaces, CorrectTwinsPass) {
   for (const LaunchOptions& options : every_order(2)) {
     SCOPED_TRACE(describe(options));
-    const auto shared = run(race_in_shared<Variant::kCorrect>, options);
-    const auto shuffled = run(shuffle_for_barrier<Variant::kCorrect>, options);
-    const auto rotated = run(rotate_in_shared<Variant::kCorrect>, options);
-    const auto between = run(race_between_barriers<Variant::kCorrect>, options);
+    const auto shared = run_checked(race_in_shared<Variant::kCorrect>, options);
+    const auto shuffled = run_checked(shuffle_for_barrier<Variant::kCorrect>, options);
+    const auto rotated = run_checked(rotate_in_shared<Variant::kCorrect>, options);
+    const auto between = run_checked(race_between_barriers<Variant::kCorrect>, options);
     for (std::uint32_t t = 0; t < kThreads; ++t) {
       EXPECT_EQ(shared[t], 2 * t + 3);
       EXPECT_EQ(shuffled[t], t % 32 == 0 ? t : t - 1);
@@ -54,7 +54,7 @@ TEST(PlantedRaces, CorrectTwinsPass) {
 void expect_race(Kernel kernel, const char* report) {
   for (const LaunchOptions& options : every_order(1)) {
     SCOPED_TRACE(describe(options));
-    EXPECT_DEATH(run(kernel, options), report);
+    EXPECT_DEATH(run_checked(kernel, options), report);
   }
 }
 

@@ -20,10 +20,10 @@ MAY_INCLUDE = {
     "sweep": ["fusion", "neuron", "model", "io", "numeric", "core"],
     "measure": ["fusion", "model", "io", "numeric", "core"],
     "report": ["core"],
-    "backend/cpu": ["fusion/backend.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
+    "backend/cpu": ["fusion/backend.hpp", "fusion/finished_shards.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
                     "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
                     "io", "numeric", "core"],
-    "backend/cuda": ["fusion/backend.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
+    "backend/cuda": ["fusion/backend.hpp", "fusion/finished_shards.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
                      "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
                      "io", "numeric", "core"],
 }
@@ -44,6 +44,10 @@ NOT_MIRRORED = {
     "src/backend/cpu/dispatch.cpp": "chooses among the levels of kernels.cpp",
     "src/neuron/generator_kernels.cpp": "compiled once per instruction-set level",
     "tests/io/attacks_test.cpp": "runs the folder of broken files, tests/io/attacks",
+    "tests/fusion/attacks_test.cpp": "runs the folders of broken files, tests/fusion/attacks",
+    "tests/model/attacks_test.cpp": "runs the folders of broken files, tests/model/attacks",
+    "tests/neuron/attacks_test.cpp": "runs the folders of broken files, tests/neuron/attacks",
+    "tests/sweep/attacks_test.cpp": "runs the folders of broken files, tests/sweep/attacks",
     "tests/backend/cuda/pipeline/device_failures_test.cpp": "the whole pipeline, whatever fails",
 }
 

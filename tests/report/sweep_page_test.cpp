@@ -11,7 +11,7 @@
 namespace contourfuse {
 namespace {
 
-std::size_t count(std::string_view text, std::string_view word) {
+std::size_t times(std::string_view text, std::string_view word) {
   std::size_t found = 0;
   for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1)) ++found;
   return found;
@@ -35,10 +35,10 @@ TEST(SweepPage, HoldsTheDocumentAndEveryPartOnce) {
   for (const std::string_view part :
        {"@media print", "define.module = \"vega-view\";", "define.module = \"vega-interpreter\";",
         "const sweep = ", "function mapSpec(", "function fillHeader(", "UW Interactive Data Lab"}) {
-    EXPECT_EQ(count(page, part), 1U) << part;
+    EXPECT_EQ(times(page, part), 1U) << part;
   }
   for (const std::string_view place : {"@style@", "@vega@", "@script@", "@document@"}) {
-    EXPECT_EQ(count(page, place), 0U) << place;
+    EXPECT_EQ(times(page, place), 0U) << place;
   }
 }
 
@@ -47,7 +47,7 @@ TEST(SweepPage, LetsNoTextOfTheDocumentOutOfItsElement) {
       sweep_page("{\"model\":\"</script><!--<script>@document@\xE2\x80\xA8|\xE2\x80\xA9|é\"}");
   EXPECT_EQ(between(page, kDocumentElement, "</script>"),
             "{\"model\":\"\\u003c/script>\\u003c!--\\u003cscript>@document@\\u2028|\\u2029|é\"}");
-  EXPECT_EQ(count(page, "</script>"), 3U);
+  EXPECT_EQ(times(page, "</script>"), 3U);
 }
 
 TEST(SweepPage, AsksForNothingFromElsewhere) {
@@ -57,7 +57,7 @@ TEST(SweepPage, AsksForNothingFromElsewhere) {
             "img-src data: blob:; base-uri 'none'; form-action 'none'");
   for (const std::string_view word : {"<script src", "rel=\"stylesheet\"", "@import", "url(http",
                                       "sourceMappingURL", "fetch(\""}) {
-    EXPECT_EQ(count(page, word), 0U) << word;
+    EXPECT_EQ(times(page, word), 0U) << word;
   }
 }
 
