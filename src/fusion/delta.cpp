@@ -11,6 +11,7 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/folders.hpp"
 #include "contourfuse/io/json.hpp"
+#include "contourfuse/model/confined.hpp"
 #include "contourfuse/neuron/generator.hpp"
 
 namespace contourfuse {
@@ -69,9 +70,9 @@ class RecipeReader final : public DeltaReader {
 
 std::vector<fs::path> safetensors_files(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (fs::path& entry : list_folder(folder)) {
+  for (const fs::path& entry : list_folder(folder)) {
     if (entry.extension() == ".safetensors" && !entry.filename().string().starts_with('.')) {
-      files.push_back(std::move(entry));
+      files.push_back(confined(folder, entry.filename()));
     }
   }
   std::sort(files.begin(), files.end());
@@ -100,7 +101,8 @@ Delta Delta::open(const fs::path& path) {
   }
   const fs::path recipe_file = is_folder ? path / "delta.json" : path;
   if (!is_folder || fs::exists(recipe_file, ignored)) {
-    delta.recipe_ = read_recipe(recipe_file);
+    // One that is named itself may be a link to anywhere.
+    delta.recipe_ = read_recipe(is_folder ? confined(path, "delta.json") : path);
     if (!is_folder) delta.recipe_->stored = false;  // the recipe alone suffices
   }
   if (delta.on_the_fly()) return delta;
@@ -131,9 +133,9 @@ Delta Delta::open(const fs::path& path) {
 
 void Delta::check_index() const {
   for (const char* name : {"delta.safetensors.index.json", "model.safetensors.index.json"}) {
-    const fs::path index = path_ / name;
     std::error_code ignored;
-    if (!fs::exists(index, ignored)) continue;
+    if (!fs::exists(path_ / name, ignored)) continue;
+    const fs::path index = confined(path_, name);
     const nlohmann::json document = read_json(index);
     const auto map = document.find("weight_map");
     if (map == document.end() || !map->is_object()) {

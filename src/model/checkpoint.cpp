@@ -13,6 +13,7 @@
 #include "contourfuse/core/shape.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/json.hpp"
+#include "contourfuse/model/confined.hpp"
 #include "contourfuse/model/hub_cache.hpp"
 #include "mlp_layers.hpp"
 #include "shard_index.hpp"

@@ -1,14 +1,12 @@
-// Links and side files of a checkpoint's folder.
+// Side files of a checkpoint's folder.
 #include "checkpoint_folder.hpp"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <system_error>
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/folders.hpp"
-#include "contourfuse/model/hub_cache.hpp"
+#include "contourfuse/model/confined.hpp"
 
 namespace contourfuse {
 namespace {
@@ -25,38 +23,11 @@ constexpr int kMaxFolderDepth = 32;
   throw Error(Failure::kBadInput, kind, rule, Place{.file = path.string()}, hint);
 }
 
-bool is_inside(const fs::path& folder, const fs::path& path) {
-  const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-  return end == folder.end();
-}
-
-void check_link(const fs::path& canonical_folder, const fs::path& link) {
-  if (is_hub_blob_link(link)) return;
-  std::error_code failure;
-  const fs::path target = fs::canonical(link, failure);
-  if (failure) refuse("file-missing", "is a link that leads nowhere", link);
-  if (!is_inside(canonical_folder, target)) {
-    refuse("link-leaves-checkpoint", "is a link out of the checkpoint's folder", link,
-           "replace the link by the file itself");
-  }
-}
-
-fs::path canonical_folder_of(const fs::path& folder) {
-  std::error_code failure;
-  fs::path canonical = fs::canonical(folder, failure);
-  if (failure) {
-    throw Error(Failure::kBadInput, "file-missing",
-                fmt::format("cannot be read: {}", failure.message()),
-                Place{.file = folder.string()});
-  }
-  return canonical;
-}
-
 /// Walks one folder; `relative` is empty for the checkpoint's own.
 class SideFiles {
  public:
   SideFiles(const fs::path& folder, const std::set<std::string, std::less<>>& shards)
-      : folder_(folder), canonical_(canonical_folder_of(folder)), shards_(shards) {}
+      : folder_(folder), shards_(shards) {}
 
   std::vector<fs::path> list() {
     visit({}, 0);
@@ -80,7 +51,7 @@ class SideFiles {
     const fs::path path = folder_ / relative;
     std::error_code failure;
     const bool link = fs::is_symlink(fs::symlink_status(path, failure));
-    if (link) check_link(canonical_, path);
+    if (link) static_cast<void>(confined(folder_, relative));
     const fs::file_status status = fs::status(path, failure);
     if (fs::is_directory(status)) {
       if (link) {
@@ -96,7 +67,6 @@ class SideFiles {
   }
 
   const fs::path& folder_;
-  fs::path canonical_;
   const std::set<std::string, std::less<>>& shards_;
   std::vector<fs::path> found_{};
 };
@@ -106,19 +76,6 @@ class SideFiles {
 bool has_entry(const std::filesystem::path& folder, const std::string& name) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(folder / name, ignored));
-}
-
-std::filesystem::path confined(const std::filesystem::path& folder,
-                               const std::filesystem::path& relative) {
-  fs::path path = folder;
-  for (const fs::path& part : relative) {
-    path /= part;
-    std::error_code failure;
-    if (fs::is_symlink(fs::symlink_status(path, failure))) {
-      check_link(canonical_folder_of(folder), path);
-    }
-  }
-  return path;
 }
 
 std::vector<std::filesystem::path> list_side_files(

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "contourfuse/neuron/recipe.hpp"
 #include "fusion/fusing.hpp"
@@ -119,6 +121,37 @@ DeltaRecipe small_recipe(bool stored) {
                            .intermediate_size = 6,
                            .cells = 3});
   return recipe;
+}
+
+TEST_F(DeltaFolder, WhoseIndexNamesAPathIsRefused) {
+  write_whole_delta();
+  for (const std::string path : {"../delta/delta.safetensors", "./delta.safetensors", "..",
+                                 "/etc/passwd", "", "delta.safetensors/"}) {
+    write_index('"' + kGate + "\":\"" + path + '"');
+    EXPECT_EQ(open_error().kind(), "delta-incomplete") << path;
+  }
+}
+
+TEST_F(DeltaFolder, WithALinkThatLeavesItIsRefused) {
+  for (const char* name : {"delta.safetensors", "delta.json", "delta.safetensors.index.json"}) {
+    std::filesystem::remove_all(delta());
+    write_whole_delta();
+    write_index('"' + kGate + R"(":"delta.safetensors")");
+    test::write_bytes(delta() / "delta.json", recipe_text(small_recipe(true)));
+    EXPECT_EQ(open_error().kind(), "none") << name;
+    std::filesystem::rename(delta() / name, delta().parent_path() / "elsewhere");
+    for (const auto& [target, kind] : std::vector<std::pair<std::string, std::string>>{
+             {"../elsewhere", "link-leaves-folder"},
+             {delta().parent_path() / "elsewhere", "link-leaves-folder"},
+             {"inside", "none"}}) {
+      std::filesystem::remove(delta() / name);
+      std::filesystem::create_symlink(target, delta() / name);
+      if (target == "inside") {
+        std::filesystem::rename(delta().parent_path() / "elsewhere", delta() / "inside");
+      }
+      EXPECT_EQ(open_error().kind(), kind) << name << " -> " << target;
+    }
+  }
 }
 
 TEST_F(DeltaFolder, OfARecipeIsMadeOnTheFly) {

@@ -2,6 +2,7 @@
 #include "contourfuse/fusion/verify.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <functional>
@@ -220,6 +221,31 @@ TEST_F(Verify, FindsMissingExtraShortAndLinkedFiles) {
   EXPECT_TRUE(run().ok());
   const VerifyReport cut = with_changed(kShard2, [](std::string& bytes) { bytes.pop_back(); });
   EXPECT_TRUE(names(cut, kShard2, ""));
+}
+
+TEST_F(Verify, NamesThatLeadOutOfTheFolderAreNeverOpened) {
+  const std::string text = test::read_bytes(base() / "README.md");
+  for (const std::string& name : {std::string("../base/README.md"), std::string("./README.md"),
+                                  (base() / "README.md").string(), std::string("..")}) {
+    for (const char* list : {"files", "shards"}) {
+      write_manifest([&](Json& manifest) {
+        manifest[list].push_back(
+            {{"name", name}, {"bytes", text.size()}, {"xxh3_128", hash_of(text)}});
+      });
+      const VerifyReport report = run();
+      ASSERT_EQ(report.problems.size(), 1U) << name;
+      EXPECT_TRUE(names(report, name, "")) << name;
+      EXPECT_EQ(report.problems[0].message, "is missing");
+    }
+  }
+}
+
+TEST_F(Verify, AFifoIsNamedAndNotWaitedFor) {
+  fs::remove(output() / "README.md");
+  ASSERT_EQ(::mkfifo((output() / "README.md").c_str(), 0600), 0);
+  const VerifyReport report = run();
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_TRUE(names(report, "README.md", ""));
 }
 
 TEST_F(Verify, AnUnlistedEditIsFoundByTheBase) {

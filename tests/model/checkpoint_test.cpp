@@ -146,14 +146,14 @@ TEST_F(CheckpointTest, RefusesLinksOutOfTheFolder) {
   TemporaryFolder outside;
   outside.write("secret", "x");
   fs::create_symlink(outside.path() / "secret", folder_.path() / "notes.txt");
-  EXPECT_EQ(kind(), "link-leaves-checkpoint");
+  EXPECT_EQ(kind(), "link-leaves-folder");
   fs::remove(folder_.path() / "notes.txt");
   fs::create_symlink("README.md", folder_.path() / "notes.txt");
   EXPECT_EQ(kind(), "file-missing");
   folder_.write("README.md", "x");
   EXPECT_EQ(kind(), "");
   fs::create_directory_symlink(outside.path(), folder_.path() / "folder");
-  EXPECT_EQ(kind(), "link-leaves-checkpoint");
+  EXPECT_EQ(kind(), "link-leaves-folder");
   fs::remove(folder_.path() / "folder");
   fs::create_directory_symlink(".", folder_.path() / "folder");
   EXPECT_EQ(kind(), "link-to-folder");
@@ -161,7 +161,7 @@ TEST_F(CheckpointTest, RefusesLinksOutOfTheFolder) {
   outside.write("a.safetensors", shard_text(a_));
   fs::remove(folder_.path() / "a.safetensors");
   fs::create_symlink(outside.path() / "a.safetensors", folder_.path() / "a.safetensors");
-  EXPECT_EQ(kind(), "link-leaves-checkpoint");
+  EXPECT_EQ(kind(), "link-leaves-folder");
 }
 
 TEST_F(CheckpointTest, RefusesWhatIsNoFile) {
