@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "command.hpp"
@@ -16,6 +19,7 @@
 #include "contourfuse/io/file.hpp"
 #include "devices.hpp"
 #include "interrupts.hpp"
+#include "process_limits.hpp"
 #include "terminal_progress.hpp"
 
 namespace contourfuse {
@@ -39,6 +43,25 @@ int fail(const Error& error, bool json) {
   return static_cast<int>(error.failure());
 }
 
+/// What neither this program nor the standard library has a word for. TBB tells by the text alone
+/// that the system refuses it a thread.
+Error unexpected(const std::exception& error) {
+  const std::string_view text = error.what();
+  if (dynamic_cast<const std::system_error*>(&error) != nullptr || text.starts_with("pthread_")) {
+    return {Failure::kFailed,
+            "system-refused",
+            std::string(text),
+            {},
+            "the system may allow this process no more threads or memory (ulimit -u, -v); "
+            "--threads takes fewer"};
+  }
+  return {Failure::kFailed,
+          "internal",
+          std::string(text),
+          {},
+          "this is a defect of contourfuse; please report it with the command line"};
+}
+
 /// Help and version go to standard output and end with 0; everything else is a usage error.
 int finish_parse(const CLI::App& app, const CLI::ParseError& stop, bool json) {
   if (stop.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
@@ -50,10 +73,7 @@ int finish_parse(const CLI::App& app, const CLI::ParseError& stop, bool json) {
   return fail(Error(Failure::kUsage, "usage", stop.what(), {}, "see " + help), json);
 }
 
-int run(int argc, char** argv) {
-  std::vector<std::string> words = command_words(argc, argv);
-  const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
-
+int parse_and_run(std::vector<std::string> words, bool json) {
   CLI::App app("Shape-Contoured Fusion of language model checkpoints, bit for bit.", "contourfuse");
   app.require_subcommand(1);
   app.set_help_flag("--help,-h", "Show this help");
@@ -84,35 +104,48 @@ int run(int argc, char** argv) {
     return finish_parse(app, stop, json);
   }
 
+  require_device(session.flags.device);
+  TerminalProgress progress;
+  Execution execution;
+  execution.threads = session.flags.threads;
+  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                  static_cast<std::size_t>(execution.thread_count()));
+  execution.cancellation = &cancel_on_signals();
+  if (!session.flags.quiet && stderr_is_terminal()) execution.progress = &progress;
+  Trace trace;
+  if (!session.flags.profile.empty()) execution.trace = &trace;
+  RateLimit rate(session.flags.limit_rate);
+  if (session.flags.limit_rate > 0) execution.rate = &rate;
+  const int code = session.action(execution);
+  if (execution.trace != nullptr) write_text(session.flags.profile, trace.json(), false);
+  finish_output();
+  return code;
+}
+
+int run(int argc, char** argv) {
+  bool json = false;
   try {
-    require_device(session.flags.device);
-    TerminalProgress progress;
-    Execution execution;
-    execution.threads = session.flags.threads;
-    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                    static_cast<std::size_t>(execution.thread_count()));
-    execution.cancellation = &cancel_on_signals();
-    if (!session.flags.quiet && stderr_is_terminal()) execution.progress = &progress;
-    Trace trace;
-    if (!session.flags.profile.empty()) execution.trace = &trace;
-    RateLimit rate(session.flags.limit_rate);
-    if (session.flags.limit_rate > 0) execution.rate = &rate;
-    const int code = session.action(execution);
-    if (execution.trace != nullptr) write_text(session.flags.profile, trace.json(), false);
-    finish_output();
-    return code;
+    std::vector<std::string> words = command_words(argc, argv);
+    json = std::find(words.begin(), words.end(), "--json") != words.end();
+    return parse_and_run(std::move(words), json);
   } catch (const Error& error) {
-    return fail(error, session.flags.json);
+    return fail(error, json);
   } catch (const std::bad_alloc&) {
-    return fail(Error(Failure::kFailed, "out-of-memory", "not enough memory"), session.flags.json);
+    return fail(Error(Failure::kFailed, "out-of-memory", "not enough memory"), json);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(Error(Failure::kFailed, "io-error", error.code().message(),
+                      {.file = error.path1().string()}),
+                json);
   } catch (const std::exception& error) {
-    return fail(Error(Failure::kFailed, "internal", error.what(), {},
-                      "this is a defect of contourfuse; please report it with the command line"),
-                session.flags.json);
+    return fail(unexpected(error), json);
   }
 }
 
 }  // namespace
 }  // namespace contourfuse
 
-int main(int argc, char** argv) { return contourfuse::run(argc, argv); }
+int main(int argc, char** argv) {
+  contourfuse::raise_descriptor_limit();
+  contourfuse::reserve_memory();
+  contourfuse::leave(contourfuse::run(argc, argv));
+}
