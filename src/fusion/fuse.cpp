@@ -17,6 +17,7 @@
 #include "contourfuse/fusion/manifest.hpp"
 #include "fusion/fuse_folder.hpp"
 #include "fusion/plan_job.hpp"
+#include "fusion/room.hpp"
 #include "fusion/side_files.hpp"
 
 namespace contourfuse {
@@ -120,6 +121,14 @@ class Rest {
 }
 
 }  // namespace
+
+void refuse_unstartable(const FusePlan& plan) {
+  const FuseSettings& settings = plan.settings;
+  if (settings.output.empty()) return;
+  refuse_unusable_output(settings.output, settings.overwrite);
+  require_room(plan, {}, settings.resume ? bytes_in_partials(settings.output) : 0,
+               Failure::kBadInput);
+}
 
 FuseReport run_fuse(const FusePlan& plan, Backend& backend, const Execution& execution) {
   const auto start = std::chrono::steady_clock::now();

@@ -14,6 +14,7 @@
 #include "contourfuse/io/folders.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/json.hpp"
+#include "fusion/room.hpp"
 
 namespace contourfuse {
 namespace fs = std::filesystem;
@@ -29,6 +30,8 @@ struct Unfinished {
 
 FuseFolder start(const FusePlan& plan) {
   const FuseSettings& settings = plan.settings;
+  refuse_unusable_output(settings.output, settings.overwrite);
+  require_room(plan, {}, 0, Failure::kFailed);
   PartialFolder partial(settings.output, settings.overwrite, settings.durability);
   auto journal = std::make_unique<Journal>(partial.path(), journal_run(plan), settings.durability);
   return {.partial = std::move(partial), .journal = std::move(journal)};
@@ -111,6 +114,7 @@ void remove_all_but(const PartialFolder& partial, const std::vector<FinishedShar
 FuseFolder go_on(const FusePlan& plan, Unfinished unfinished, const Execution& execution) {
   std::vector<FinishedShard> kept = whole_shards(plan, unfinished, execution);
   remove_all_but(unfinished.partial, kept);
+  require_room(plan, kept, 0, Failure::kFailed);
   auto journal = std::make_unique<Journal>(std::move(unfinished.journal), unfinished.contents.bytes,
                                            plan.settings.durability);
   return {std::move(unfinished.partial), std::move(journal), std::move(kept)};

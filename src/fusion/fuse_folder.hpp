@@ -19,7 +19,8 @@ struct FuseFolder {
 
 /// With settings.resume goes on from what fits the plan, each shard's hash checked, and removes
 /// folders that nobody can go on from. Throws Error{kBadInput, "resume-differs"} if there is only
-/// what another plan left, and what PartialFolder::adopt throws.
+/// what another plan left, and what PartialFolder::adopt and, before the first byte, require_room
+/// throw.
 [[nodiscard]] FuseFolder open_fuse_folder(const FusePlan& plan, const Execution& execution);
 
 }  // namespace contourfuse

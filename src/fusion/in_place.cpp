@@ -70,6 +70,12 @@ Json describe_run(const FusePlan& plan) {
   return run;
 }
 
+UndoSideFile describe_side_file(const fs::path& folder, const char* name) {
+  UndoSideFile file{.name = name, .existed = is_there(folder / name)};
+  if (file.existed) file.bytes = File::open(folder / name).size();
+  return file;
+}
+
 /// All but the hashes.
 UndoRecord describe_undo(const FusePlan& plan) {
   UndoRecord record;
@@ -98,8 +104,10 @@ UndoRecord describe_undo(const FusePlan& plan) {
     throw Error(Failure::kBadInput, "nothing-to-fuse", "the delta covers no element",
                 {.file = plan.settings.weights.string()});
   }
-  if (plan.settings.model_card) record.files.push_back({.name = kModelCardName});
-  record.files.push_back({.name = kManifestName});
+  if (plan.settings.model_card) {
+    record.files.push_back(describe_side_file(plan.base.folder, kModelCardName));
+  }
+  record.files.push_back(describe_side_file(plan.base.folder, kManifestName));
   return record;
 }
 
@@ -180,9 +188,6 @@ class InPlaceRun {
     for (std::size_t i = 0; i < record_.shards.size(); ++i) {
       record_.shards[i].outside_hash = outside_hash(owned_.sources[i], record_, i);
     }
-    for (UndoSideFile& file : record_.files) {
-      file.existed = is_there(plan_.base.folder / file.name);
-    }
     write_undo_file(how_.undo, record_, model_, execution_);
     undo_.emplace(File::open(how_.undo));
     check_unchanged(plan_, owned_.sources);
@@ -212,7 +217,9 @@ class InPlaceRun {
   void mend() {
     const Execution undisturbed{.threads = execution_.threads};
     put_back(*undo_, record_, model_, undisturbed);
-    fs::remove(how_.undo);
+    // It may stay: the same command again takes it for its own.
+    std::error_code ignored;
+    fs::remove(how_.undo, ignored);
   }
 
  private:
@@ -268,16 +275,6 @@ FuseReport edit_or_mend(InPlaceRun& run, const InPlace& how, Backend& backend) {
   }
 }
 
-/// A backend writes an edited matrix whole.
-std::uint64_t written_bytes(const FusePlan& plan) {
-  std::uint64_t bytes = 0;
-  for (const PlannedMatrix& matrix : plan.matrices) {
-    if (changing_bytes(matrix) == 0) continue;
-    bytes += matrix.view.elements() * editable_bytes(matrix.view.dtype);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 void refuse_in_place(const FusePlan& plan, const InPlace& how) {
@@ -302,6 +299,13 @@ void refuse_in_place(const FusePlan& plan, const InPlace& how) {
   }
 }
 
+void refuse_unstartable(const FusePlan& plan, const InPlace& how) {
+  refuse_in_place(plan, how);
+  if (is_there(how.undo)) return;
+  UndoRecord record = describe_undo(plan);
+  require_undo_space(how.undo, record, Failure::kBadInput);
+}
+
 std::uint64_t in_place_bytes(const FusePlan& plan) {
   std::uint64_t bytes = 0;
   for (const PlannedMatrix& matrix : plan.matrices) bytes += changing_bytes(matrix);
@@ -323,7 +327,11 @@ nlohmann::ordered_json in_place_document(const FusePlan& plan, const FuseReport&
                                          const InPlace& how) {
   nlohmann::ordered_json document = fuse_document(plan, report);
   document["output"] = plan.base.folder.string();
-  if (report.dry_run) document["bytes"]["written"] = written_bytes(plan);
+  if (report.dry_run) {
+    std::uint64_t bytes = 0;
+    for (const PlannedMatrix& matrix : plan.matrices) bytes += written_bytes(matrix);
+    document["bytes"]["written"] = bytes;
+  }
   document["in_place"] = true;
   document["undo"] = how.undo.string();
   return document;

@@ -137,6 +137,11 @@ FusePlan plan_fuse(const FuseSettings& settings) {
   return plan;
 }
 
+std::uint64_t written_bytes(const PlannedMatrix& matrix) {
+  const std::uint64_t covered = matrix.covered_shape[0] * matrix.covered_shape[1];
+  return covered == 0 ? 0 : matrix.view.elements() * editable_bytes(matrix.view.dtype);
+}
+
 PlannedBytes planned_bytes(const FusePlan& plan) {
   PlannedBytes bytes;
   for (const Shard& shard : plan.base.shards) bytes.written += shard.header.file_bytes();

@@ -14,6 +14,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/fusion/manifest.hpp"
+#include "contourfuse/io/free_space.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/json.hpp"
 #include "contourfuse/io/partial_file.hpp"
@@ -144,6 +145,14 @@ void unmark_unfinished(const fs::path& folder, bool durable) {
   if (durable) sync_folder(folder);
 }
 
+void require_undo_space(const fs::path& path, UndoRecord& record, Failure failure) {
+  assign_places(record);
+  require_space(path, {.what = "the undo file",
+                       .bytes = undo_file_bytes(record),
+                       .hint = "the undo file may lie on another disk",
+                       .failure = failure});
+}
+
 void write_undo_file(const fs::path& path, UndoRecord& record, HeldModel& model,
                      const Execution& execution) {
   std::vector<std::string> texts;
@@ -151,7 +160,8 @@ void write_undo_file(const fs::path& path, UndoRecord& record, HeldModel& model,
     texts.push_back(file.existed ? read_text(model.folder() / file.name, kMaxJsonBytes) : "");
     file.bytes = texts.back().size();
   }
-  assign_places(record);
+  remove_stray_partials(path);
+  require_undo_space(path, record, Failure::kFailed);
   PartialFile partial(path);
   File& undo = partial.file();
   undo.allocate(undo_file_bytes(record));

@@ -8,8 +8,11 @@
 
 namespace contourfuse {
 
+/// Throws what require_space throws if there is no room for an undo file. Sets the record's places.
+void require_undo_space(const std::filesystem::path& path, UndoRecord& record, Failure failure);
+
 /// Publishes the undo file of `record` at `path`, whole and durable: original bytes of ranges and
-/// files. Fills in the hashes.
+/// files. Fills in the hashes. First requires room for it.
 void write_undo_file(const std::filesystem::path& path, UndoRecord& record, HeldModel& model,
                      const Execution& execution);
 

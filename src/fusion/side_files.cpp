@@ -27,6 +27,7 @@ ListedFile copy_file(const fs::path& from, const fs::path& to, std::string name,
   const std::uint64_t bytes = source.size();
   Hash128 hash;
   for (std::uint64_t done = 0; done < bytes;) {
+    execution.check_cancelled();
     const auto piece =
         static_cast<std::size_t>(std::min<std::uint64_t>(bytes - done, buffer.size()));
     const std::span<std::byte> part(buffer.data(), piece);
@@ -58,7 +59,6 @@ std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& f
   std::vector<ListedFile> listed;
   std::vector<std::byte> buffer(kCopyBytes);
   for (const fs::path& file : plan.base.side_files) {
-    execution.check_cancelled();
     if (plan.settings.model_card && file == kModelCardName) continue;
     listed.push_back(copy_file(plan.base.folder / file, folder / file, file.generic_string(),
                                durable, buffer, execution));

@@ -1,6 +1,7 @@
 // FICLONE and copy_file_range.
 #include "contourfuse/io/clone.hpp"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
@@ -31,16 +32,28 @@ bool is_served(const File& file) {
   return type == NFS_SUPER_MAGIC || type == kCifsMagic || type == kSmb2Magic || type == kCephMagic;
 }
 
+bool clone(const File& source, int target) {
+  int result = 0;
+  do {
+    result = ::ioctl(target, FICLONE, source.descriptor());
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
 }  // namespace
 
 CopyMethod clone_or_choose(const File& source, File& target) {
-  int result = 0;
-  do {
-    result = ::ioctl(target.descriptor(), FICLONE, source.descriptor());
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) return CopyMethod::kCloned;
+  if (clone(source, target.descriptor())) return CopyMethod::kCloned;
   // Whatever the reason, the bytes can be written, or that says what is wrong.
   return is_served(source) && is_served(target) ? CopyMethod::kCopyRange : CopyMethod::kWrite;
+}
+
+bool can_clone(const File& source, const std::filesystem::path& folder) {
+  const int unnamed = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (unnamed < 0) return false;
+  const bool cloned = clone(source, unnamed);
+  ::close(unnamed);
+  return cloned;
 }
 
 bool copy_range(const File& source, File& target, std::uint64_t offset, std::uint64_t bytes) {

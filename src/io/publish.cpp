@@ -207,6 +207,22 @@ void PartialFolder::publish() {
   }
 }
 
+std::uint64_t bytes_in_partials(const fs::path& target) {
+  constexpr std::uint64_t kUnit = 512;  // of st_blocks, on every filesystem
+  std::uint64_t bytes = 0;
+  std::error_code failure;
+  for (const fs::path& partial : partials_of(normal_target(target), fs::file_type::directory)) {
+    fs::recursive_directory_iterator entry(partial, failure);
+    for (; !failure && entry != fs::recursive_directory_iterator(); entry.increment(failure)) {
+      struct stat status {};
+      if (::lstat(entry->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+        bytes += static_cast<std::uint64_t>(status.st_blocks) * kUnit;
+      }
+    }
+  }
+  return bytes;
+}
+
 std::vector<bool> publish_new_files(const fs::path& folder, const std::vector<NewFile>& files) {
   std::vector<fs::path> fresh;
   const auto remove_all = [&fresh] {

@@ -17,6 +17,7 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/core/shape.hpp"
 #include "contourfuse/io/file.hpp"
+#include "contourfuse/io/free_space.hpp"
 #include "contourfuse/io/safetensors.hpp"
 #include "contourfuse/model/architecture.hpp"
 #include "synth_models.hpp"
@@ -242,6 +243,11 @@ SynthResult synthesize(const SynthSettings& settings, const Execution& execution
   const Shards shards = split(std::move(tensors), limit);
   result.shards = shards.size();
 
+  refuse_unusable_output(settings.output, settings.overwrite);
+  if (!settings.sparse) {
+    // Headers and side files are small; what they lack shows when they are written.
+    require_space(settings.output, {.what = "the checkpoint", .bytes = result.bytes});
+  }
   const bool durable = settings.durability == Durability::kFull;
   PartialFolder partial(settings.output, settings.overwrite, settings.durability);
   execution.begin("synth", settings.sparse ? 0 : result.bytes);

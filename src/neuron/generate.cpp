@@ -21,6 +21,7 @@
 #include "bank_rules.hpp"
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/file.hpp"
+#include "contourfuse/io/free_space.hpp"
 #include "contourfuse/io/safetensors.hpp"
 #include "contourfuse/neuron/generator.hpp"
 #include "delta_base.hpp"
@@ -204,18 +205,6 @@ DeltaRecipe make_recipe(const GenerateSettings& settings, const DeltaBase& base)
   return recipe;
 }
 
-void require_space(const fs::path& output, std::uint64_t bytes) {
-  std::error_code unknown;
-  const fs::path parent = fs::absolute(output).parent_path();
-  const fs::space_info space = fs::space(parent, unknown);
-  if (!unknown && space.available < bytes) {
-    throw Error(Failure::kFailed, "io-no-space",
-                fmt::format("the delta takes {} bytes, and {} are free", bytes, space.available),
-                {.file = parent.string()},
-                "--recipe-only writes no matrices: fuse makes the same bits itself");
-  }
-}
-
 std::string index_text(const std::vector<LayerFile>& files, std::uint64_t payload_bytes) {
   nlohmann::ordered_json index;
   index["metadata"]["total_size"] = payload_bytes;
@@ -243,13 +232,18 @@ GenerateResult generate_delta(const GenerateSettings& settings, const Execution&
   std::vector<LayerFile> files;
   std::uint64_t payload_bytes = 0;
   std::uint64_t file_bytes = 0;
+  std::uint64_t needed_bytes = 0;
   if (!settings.recipe_only) {
     for (const MlpLayer& layer : base.layers) {
       files.push_back(plan_file(layer));
       payload_bytes += files.back().payload_bytes;
       file_bytes += files.back().bytes();
+      needed_bytes += block_bytes(files.back().bytes());
     }
-    require_space(settings.output, file_bytes);
+    require_space(settings.output,
+                  {.what = "the delta",
+                   .bytes = needed_bytes,
+                   .hint = "--recipe-only writes no matrices: fuse makes the same bits itself"});
   }
 
   PartialFolder folder(settings.output, settings.overwrite, settings.durability);

@@ -160,6 +160,36 @@ def test_a_clone_on_a_full_disk_is_an_error(tmp_path, pairs):
 
 
 @needs_root
+def test_a_clone_needs_room_for_its_edits_alone(tmp_path, pairs):
+    """For the whole output there would be none; what the error says is needed is enough."""
+    base, delta = pairs["round"]
+    with Mounted(tmp_path, ["mkfs.xfs", "-q", "-m", "reflink=1"], "xfs", 320 << 20) as mounted:
+        shutil.copytree(base, mounted / "base")
+        subprocess.run(["sync", "-f", mounted], check=True)
+
+        def fill(leave):
+            (mounted / "rest").unlink(missing_ok=True)
+            subprocess.run(["sync", "-f", mounted], check=True)
+            facts = os.statvfs(mounted)
+            with open(mounted / "rest", "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, facts.f_bavail * facts.f_frsize - leave)
+            subprocess.run(["sync", "-f", mounted], check=True)
+
+        words = ["fuse", "--model", mounted / "base", "--weights", delta, "--layers", "0", "--output", mounted / "out"]
+        fill(1 << 19)
+        error = refusal(*words, expect=1)
+        needed = int(re.search(r"takes (\d+) bytes", error["message"])[1])
+        edited = 2 * 240 * 960 * 2
+        whole = sum(path.stat().st_size for path in base.iterdir())
+        assert edited <= needed < edited + (100 << 10) < whole / 2, (edited, needed, whole)
+        assert refusal(*words, "--dry-run", expect=3)["kind"] == "io-no-space"
+        assert sorted(os.listdir(mounted)) == ["base", "rest"]
+        fill(needed + (4 << 20))  # and the filesystem's own notes
+        run(*words, expect=DONE)
+        run("verify", mounted / "out", "--base", mounted / "base", expect=DONE)
+
+
+@needs_root
 def test_a_filesystem_without_direct_transfers_is_said_once(tmp_path, pairs):
     base, delta = pairs["odd"]
     with Mounted(tmp_path, None, "ramfs", 0) as mounted:

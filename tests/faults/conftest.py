@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -55,3 +56,15 @@ def scene_on_disk(tmp_path, models):
     """The same on a disk, which takes transfers past the page cache."""
     shutil.copytree(models, tmp_path / "disk")
     return Scene(tmp_path / "disk", tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A tmpfs of two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"mounting is not possible here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

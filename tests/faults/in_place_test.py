@@ -128,13 +128,15 @@ def test_a_missing_sync_is_found(scene, in_place, which):
 
 
 def test_undo_itself_may_be_killed(scene, in_place):
-    words, _, finished, _ = in_place
+    words, _, finished, undo = in_place
     run(*words, expect=DONE)
     fused = tree(scene.root)
     calls = recorded(scene.root, scene.records, "undo", scene.root / "undo", "--quiet", "--threads", 1)
     disk = Disk(scene.root, fused).replay(calls)
     generator = seeded()
     cut = [state for _, state in states(disk, generator)]
+    for state in cut:
+        check(state, scene.start, finished, undo)
     assert all(model(disk.crash(disk.calls, kept)) == model(scene.start) for kept in disk.choices(disk.calls, generator))
     for state in generator.sample(cut, CUT // 4):
         scene.put(state)

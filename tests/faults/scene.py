@@ -1,5 +1,6 @@
 """A watched folder with inputs and an output to be, and what must hold of it whatever befell the run."""
 
+import os
 import shutil
 
 from e2e.program import DONE, run
@@ -91,3 +92,10 @@ def different(left, right):
     """Names that differ between two trees."""
     left, right = left or {}, right or {}
     return sorted(name for name in left.keys() | right.keys() if left.get(name, "absent") != right.get(name, "absent"))
+
+
+def fill(folder, leave):
+    """Takes all but some bytes of a filesystem."""
+    (folder / "rest").unlink(missing_ok=True)
+    facts = os.statvfs(folder)
+    (folder / "rest").write_bytes(bytes(facts.f_bavail * facts.f_frsize - leave))

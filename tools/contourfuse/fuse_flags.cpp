@@ -18,7 +18,7 @@ int run_in_place(const FuseRequest& request, const RunFlags& flags, const Execut
   const FusePlan plan = plan_fuse(request.settings);
   FuseReport report;
   if (request.dry_run) {
-    refuse_in_place(plan, request.how);
+    refuse_unstartable(plan, request.how);
     report.dry_run = true;
   } else {
     report = run_fuse_in_place(plan, request.how, *make_backend(flags), execution);
@@ -37,6 +37,7 @@ int run(const FuseRequest& request, const RunFlags& flags, const Execution& exec
   const FusePlan plan = plan_fuse(request.settings);
   FuseReport report;
   if (request.dry_run) {
+    refuse_unstartable(plan);
     report.dry_run = true;
   } else {
     report = run_fuse(plan, *make_backend(flags), execution);

@@ -19,8 +19,12 @@ struct InPlace {
 
 /// Refuses (Error{kBadInput}) an undo file inside of the model or the delta ("undo-in-input"), a
 /// delta inside of the model ("delta-in-model"), a missing folder ("undo-parent-missing"), and
-/// unless forced what refuse_shared_shard refuses. Changes nothing: for dry runs.
+/// unless forced what refuse_shared_shard refuses. Changes nothing.
 void refuse_in_place(const FusePlan& plan, const InPlace& how);
+
+/// For dry runs: the same, and (Error{kBadInput, "io-no-space" | "io-quota"}) an undo file for
+/// which there is no room.
+void refuse_unstartable(const FusePlan& plan, const InPlace& how);
 
 /// Bytes that change, which the undo file holds (beside a header and small files).
 [[nodiscard]] std::uint64_t in_place_bytes(const FusePlan& plan);

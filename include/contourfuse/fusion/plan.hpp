@@ -24,6 +24,9 @@ struct PlannedMatrix {
   std::string delta_place{};
 };
 
+/// Bytes that a run writes of a matrix: all of them, unless the delta covers none.
+[[nodiscard]] std::uint64_t written_bytes(const PlannedMatrix& matrix);
+
 struct FusePlan {
   FuseSettings settings{};
   Checkpoint base{};

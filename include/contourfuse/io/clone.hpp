@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 #include "contourfuse/io/file.hpp"
 
@@ -16,6 +17,9 @@ enum class CopyMethod : std::uint8_t {
 
 /// Makes the empty `target` a clone of `source` where the filesystem can; else says how to copy.
 [[nodiscard]] CopyMethod clone_or_choose(const File& source, File& target);
+
+/// Whether a file in `folder` can be a clone of `source`. Tried with a file that never has a name.
+[[nodiscard]] bool can_clone(const File& source, const std::filesystem::path& folder);
 
 /// Copies [offset, offset + bytes) to the same place in `target` by copy_file_range. False if that
 /// is refused; what was copied until then does no harm.

@@ -1,6 +1,7 @@
 // All-or-nothing output folders.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -59,6 +60,9 @@ class PartialFolder {
   Durability durability_;
   bool kept_ = false;
 };
+
+/// What unfinished runs left for this output takes on disk.
+[[nodiscard]] std::uint64_t bytes_in_partials(const std::filesystem::path& target);
 
 struct NewFile {
   std::filesystem::path path{};
