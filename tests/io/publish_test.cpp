@@ -110,6 +110,53 @@ TEST_P(Publish, AnEmptyFolderThatAppearsMeanwhileIsNotReplaced) {
   EXPECT_TRUE(names_in(folder_ / "out").empty());
 }
 
+TEST_P(Publish, AFolderThatARunHoldsIsNotAdopted) {
+  const PartialFolder held(folder_ / "out", false, GetParam());
+  const Error error = caught_error(
+      [&] { static_cast<void>(PartialFolder::adopt(folder_ / "out", false, GetParam())); });
+  EXPECT_EQ(error.kind(), "output-in-progress");
+  EXPECT_EQ(error.failure(), Failure::kFailed);
+  EXPECT_EQ(error.place().file, held.path());
+  EXPECT_TRUE(PartialFolder::adopt(folder_ / "other", false, GetParam()).empty());
+  EXPECT_TRUE(fs::exists(held.path()));
+}
+
+TEST_P(Publish, AFolderThatAnEndedRunLeftIsAdoptedAndHeld) {
+  {
+    PartialFolder left(folder_ / "out", false, GetParam());
+    fill(left.path(), "left");
+    left.keep(true);
+  }
+  EXPECT_GT(bytes_in_partials(folder_ / "out"), 0U);
+  EXPECT_EQ(bytes_in_partials(folder_ / "other"), 0U);
+  {
+    const auto adopted = PartialFolder::adopt(folder_ / "out", false, GetParam());
+    ASSERT_EQ(adopted.size(), 1U);
+    EXPECT_EQ(read_text(adopted[0].path() / "f", 100), "left");
+    EXPECT_EQ(caught_error([&] {
+                static_cast<void>(PartialFolder::adopt(folder_ / "out", false, GetParam()));
+              }).kind(),
+              "output-in-progress");
+  }
+  auto adopted = PartialFolder::adopt(folder_ / "out", false, GetParam());
+  ASSERT_EQ(adopted.size(), 1U) << "it stays until it is said to go";
+  adopted[0].keep(false);
+  adopted.clear();
+  EXPECT_TRUE(names_in(folder_.path()).empty());
+}
+
+TEST_P(Publish, NothingElseIsAdopted) {
+  const std::string id(16, 'a');
+  write_text(folder_ / ("out.partial-" + id), "a file", false);
+  fs::create_directory(folder_ / "out.partial-short");
+  fs::create_directory(folder_ / ("outer.partial-" + id));
+  fs::create_directory(folder_ / ("out.partial-" + std::string(16, 'x')));
+  fs::create_directory_symlink(folder_ / ("outer.partial-" + id),
+                               folder_ / ("out.partial-" + std::string(16, 'b')));
+  EXPECT_TRUE(PartialFolder::adopt(folder_ / "out", false, GetParam()).empty());
+  EXPECT_EQ(bytes_in_partials(folder_ / "out"), 0U);
+}
+
 TEST_P(Publish, OfManyThreadsExactlyOneWins) {
   for (int round = 0; round < 10; ++round) {
     const fs::path target = folder_ / ("out" + std::to_string(round));
