@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <iterator>
+#include <new>
 #include <optional>
 #include <span>
 #include <system_error>
@@ -105,15 +106,19 @@ class Rest {
   std::atomic<std::size_t> finished_ = 0;
 };
 
-/// Lets what is done outlive a failed run where --resume can go on from it, and says so.
+/// Lets what is done outlive a failed run where --resume can go on from it; whether it does.
+bool keep_for_resume(FuseFolder& folder, std::size_t done) {
+  std::error_code ignored;
+  const bool can_go_on = done > 0 && fs::exists(folder.partial.path() / kJournalName, ignored);
+  folder.partial.keep(can_go_on);
+  return can_go_on;
+}
+
+/// The same, and says so. Bad input does not get better by going on.
 [[noreturn]] void leave(const FusePlan& plan, FuseFolder& folder, std::size_t done,
                         const Error& error) {
-  std::error_code ignored;
-  const bool can_go_on = done > 0 && error.failure() == Failure::kFailed &&
-                         error.kind() != kBaseChanged &&
-                         fs::exists(folder.partial.path() / kJournalName, ignored);
-  folder.partial.keep(can_go_on);
-  if (!can_go_on) throw error;
+  const bool is_bad_input = error.failure() != Failure::kFailed || error.kind() == kBaseChanged;
+  if (!keep_for_resume(folder, is_bad_input ? 0 : done)) throw error;
   throw Error(
       error.failure(), error.kind(), error.message(), error.place(),
       fmt::format("{}{}{} of {} shards are done: the same command with --resume goes on",
@@ -149,6 +154,9 @@ FuseReport run_fuse(const FusePlan& plan, Backend& backend, const Execution& exe
     partial.publish();
   } catch (const Error& error) {
     leave(plan, folder, report.kept_shards + rest.finished(), error);
+  } catch (const std::bad_alloc&) {
+    keep_for_resume(folder, report.kept_shards + rest.finished());
+    throw;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

@@ -5,6 +5,7 @@
 
 #include <iterator>
 #include <map>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -80,6 +81,16 @@ TEST_F(Resume, AFailedRunLeavesWhatIsDoneAndSaysSo) {
   ASSERT_EQ(partials().size(), 1U);
   EXPECT_EQ(test::read_bytes(partials()[0] / kShard1), undisturbed[kShard1]);
   EXPECT_FALSE(fs::exists(settings.output));
+}
+
+TEST_F(Resume, ARunWithoutMemoryLeavesWhatIsDone) {
+  backend.after_shard = [] { throw std::bad_alloc(); };
+  EXPECT_THROW(run_fuse(plan_fuse(settings), backend, {}), std::bad_alloc);
+  backend.after_shard = {};
+  ASSERT_EQ(partials().size(), 1U);
+  settings.resume = true;
+  EXPECT_EQ(run_fuse(plan_fuse(settings), backend, {}).kept_shards, 1U);
+  expect_undisturbed();
 }
 
 TEST_F(Resume, DoesOnlyTheRest) {

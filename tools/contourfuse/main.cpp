@@ -131,7 +131,10 @@ int run(int argc, char** argv) {
   } catch (const Error& error) {
     return fail(error, json);
   } catch (const std::bad_alloc&) {
-    return fail(Error(Failure::kFailed, "out-of-memory", "not enough memory"), json);
+    return fail(
+        Error(Failure::kFailed, "out-of-memory", "not enough memory", {},
+              "give fewer --threads; a fuse goes on from its finished shards with --resume"),
+        json);
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(Error(Failure::kFailed, "io-error", error.code().message(),
                       {.file = error.path1().string()}),
