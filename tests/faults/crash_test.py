@@ -1,5 +1,8 @@
 """A power cut at any moment, whatever of the unsynced bytes and names it takes, leaves no output that is not whole."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from e2e.program import DONE, run
@@ -36,6 +39,32 @@ def test_no_state_has_half_an_output(scene, command):
     disk = Disk(scene.root, scene.start).replay(calls)
     assert disk.crash(disk.calls, disk.pending(disk.calls)) == after, "the record misses calls"
     assert not list(crashes(scene, calls, made))
+
+
+def test_the_order_is_the_documented_one(scene):
+    """docs/reliability.md: a shard, its line, side files, folders, the manifest, the rename."""
+    seen = []
+    for call in recorded(scene.root, scene.records, *scene.fuse()):
+        name = "folder" if Path(call.path).name.startswith("out.partial-") else Path(call.path).name.split(".partial-")[0]
+        if call.name == "sync" or call.name == "rename" and call.other == str(scene.out):
+            seen.append((call.name, name))
+        elif call.name == "write" and name == "contourfuse.journal":
+            line = re.search(rb'"shard":"([^"]+)"', call.data)
+            seen.append(("line of", line[1].decode() if line else "the run"))
+        elif call.name == "unlink":
+            seen.append(("unlink", name))
+    shards = sorted(path.name for path in (scene.root / "base").glob("*.safetensors"))
+    expected = [("line of", "the run"), ("sync", "contourfuse.journal"), ("sync", "folder")]
+    for shard in shards:
+        expected += [("sync", shard), ("line of", shard), ("sync", "contourfuse.journal")]
+    assert seen[: len(expected)] == expected
+    rest = [name for what, name in seen[len(expected) :] if what == "sync"]
+    manifest = rest.index("contourfuse.json")
+    side_files = {path.name for path in (scene.root / "base").rglob("*") if path.is_file()} - set(shards) - {".hidden"}
+    assert set(rest[:manifest]) == side_files | {"assets", "folder"} and rest[manifest - 1] == "folder", rest
+    assert rest[manifest + 1 :] == ["folder", "assets", "folder", "disk"], rest
+    ends = [event for event in seen if event[0] in ("unlink", "rename")]
+    assert ends == [("unlink", "contourfuse.journal"), ("rename", "folder")] and seen[-1] == ("sync", "disk"), seen
 
 
 @pytest.mark.parametrize("durability", ["full", "none"])
