@@ -24,7 +24,7 @@ std::atomic<void*> reserve = nullptr;
 void give_reserve() {
   void* const held = reserve.exchange(nullptr);
   if (held == nullptr) throw std::bad_alloc();
-  std::free(held);
+  ::operator delete(held);
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ void raise_descriptor_limit() noexcept {
 }
 
 void reserve_memory() noexcept {
-  reserve = std::malloc(kReserveBytes);
+  reserve = ::operator new(kReserveBytes, std::nothrow);
   std::set_new_handler(give_reserve);
 }
 
