@@ -9,7 +9,7 @@ jobs=$(nproc)
 
 # A build folder of its own: clang knows neither -fno-weak nor some warnings of g++, and one
 # translation unit per file is enough, so the higher instruction-set levels are left out.
-cmake --preset release -B build/tidy -DCONTOURFUSE_TESTS=OFF >build/tidy.log 2>&1 ||
+cmake --preset release -B build/tidy -DCONTOURFUSE_TESTS=OFF -DCMAKE_UNITY_BUILD=OFF >build/tidy.log 2>&1 ||
   { cat build/tidy.log; exit 1; }
 python=$(command -v /usr/bin/python3 || command -v python3)
 "$python" - build/tidy/compile_commands.json <<'PY'

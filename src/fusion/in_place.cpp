@@ -40,7 +40,7 @@ void refuse_inside(const fs::path& inner, const fs::path& outer, const char* kin
   }
 }
 
-bool is_there(const fs::path& path) {
+bool name_is_taken(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));
 }
@@ -71,7 +71,7 @@ Json describe_run(const FusePlan& plan) {
 }
 
 UndoSideFile describe_side_file(const fs::path& folder, const char* name) {
-  UndoSideFile file{.name = name, .existed = is_there(folder / name)};
+  UndoSideFile file{.name = name, .existed = name_is_taken(folder / name)};
   if (file.existed) file.bytes = File::open(folder / name).size();
   return file;
 }
@@ -171,7 +171,7 @@ class InPlaceRun {
 
   /// Leaves the model as it was before any fuse with this undo file, and that undo file whole.
   void secure() {
-    if (is_there(how_.undo)) {
+    if (name_is_taken(how_.undo)) {
       undo_.emplace(File::open(how_.undo));
       UndoRecord found = read_undo_record(*undo_);
       check_same_run(how_.undo, found, record_);
@@ -301,7 +301,7 @@ void refuse_in_place(const FusePlan& plan, const InPlace& how) {
 
 void refuse_unstartable(const FusePlan& plan, const InPlace& how) {
   refuse_in_place(plan, how);
-  if (is_there(how.undo)) return;
+  if (name_is_taken(how.undo)) return;
   UndoRecord record = describe_undo(plan);
   require_undo_space(how.undo, record, Failure::kBadInput);
 }

@@ -25,12 +25,6 @@ constexpr std::size_t kMaxNameBytes = 4096;
 constexpr std::size_t kMaxMatrices = 1'000'000;
 constexpr std::uint64_t kAnyCount = std::numeric_limits<std::uint64_t>::max();
 
-std::string hash_of(std::string_view text) {
-  Hash128 hash;
-  hash.update(text);
-  return hash.hex();
-}
-
 Json describe(std::string name, const FileIdentity& identity) {
   // Not the device: its number differs between the nodes of a cluster.
   return {{"file", std::move(name)},
@@ -49,16 +43,16 @@ Json describe(const FuseParameters& parameters) {
 }
 
 template <class Value>
-Json or_null(const std::optional<Value>& value) {
+Json json_or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json();
 }
 
 Json matrix_line(const MatrixResult& matrix) {
   const RecordCounts& counts = matrix.counts;
   const RecordSums& sums = matrix.sums;
-  return {{"sigma_weight", or_null(matrix.sigma_weight)},
-          {"sigma_delta", or_null(matrix.sigma_delta)},
-          {"alpha_dynamic", or_null(matrix.alpha_dynamic)},
+  return {{"sigma_weight", json_or_null(matrix.sigma_weight)},
+          {"sigma_delta", json_or_null(matrix.sigma_delta)},
+          {"alpha_dynamic", json_or_null(matrix.alpha_dynamic)},
           {"delta_is_zero", matrix.delta_is_zero},
           {"moved", counts.moved},
           {"changed", counts.changed},
@@ -133,7 +127,7 @@ std::optional<std::string_view> take_line(std::string_view& text) {
     return std::nullopt;
   }
   const std::string_view json = text.substr(kHashDigits + 1, end - kHashDigits - 1);
-  if (text.substr(0, kHashDigits) != hash_of(json)) return std::nullopt;
+  if (text.substr(0, kHashDigits) != hash_text(json)) return std::nullopt;
   text.remove_prefix(end + 1);
   return json;
 }
@@ -155,7 +149,7 @@ Json journal_run(const FusePlan& plan) {
     run["delta"].push_back(describe(file->path().filename().string(), file->identity()));
   }
   const std::optional<DeltaRecipe>& recipe = plan.delta.recipe();
-  run["recipe_xxh3_128"] = recipe ? Json(hash_of(recipe_text(*recipe))) : Json();
+  run["recipe_xxh3_128"] = recipe ? Json(hash_text(recipe_text(*recipe))) : Json();
   return run;
 }
 
@@ -174,7 +168,7 @@ Journal::Journal(File file, std::uint64_t bytes, Durability durability)
 void Journal::append(const Json& line) {
   // File names need not be UTF-8; JSON must be.
   const std::string json = line.dump(-1, ' ', false, Json::error_handler_t::replace);
-  const std::string text = fmt::format("{} {}\n", hash_of(json), json);
+  const std::string text = fmt::format("{} {}\n", hash_text(json), json);
   file_.write(bytes_, std::as_bytes(std::span(text)));
   bytes_ += text.size();
   if (durability_ == Durability::kFull) file_.sync();

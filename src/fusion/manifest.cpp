@@ -74,12 +74,6 @@ OrderedJson list_edited(const FusePlan& plan, const FuseReport& report) {
   return edited;
 }
 
-std::string hash_of(std::string_view text) {
-  Hash128 hash;
-  hash.update(text);
-  return hash.hex();
-}
-
 [[noreturn]] void damaged(const std::filesystem::path& path, std::string message) {
   throw Error(Failure::kFailed, "manifest-damaged", std::move(message),
               Place{.file = path.string()}, "take the checkpoint again from where it came from");
@@ -109,7 +103,7 @@ OrderedJson make_manifest(const FusePlan& plan, const FuseReport& report,
   manifest["files"] = std::move(files);
   manifest["edited"] = list_edited(plan, report);
   manifest[kOwnHash] = "";
-  manifest[kOwnHash] = hash_of(manifest_text(manifest));
+  manifest[kOwnHash] = hash_text(manifest_text(manifest));
   return manifest;
 }
 
@@ -141,7 +135,7 @@ nlohmann::json read_manifest(const std::filesystem::path& folder) {
   }
   const std::string written = text.substr(text.size() - tail, kHashDigits);
   text.erase(text.size() - tail, kHashDigits);
-  const std::string now = hash_of(text);
+  const std::string now = hash_text(text);
   if (now != written) {
     damaged(path, fmt::format("the manifest was changed: it says its hash is {}, but it is {}",
                               written, now));

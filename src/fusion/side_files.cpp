@@ -49,9 +49,7 @@ ListedFile write_card(const FusePlan& plan, const fs::path& to, bool durable) {
   const std::string text = derived_model_card(
       fs::exists(base_card, ignored) ? read_text(base_card, kMaxCardBytes) : std::string(), plan);
   write_text(to, text, durable);
-  Hash128 hash;
-  hash.update(text);
-  return {kModelCardName, text.size(), hash.hex()};
+  return {kModelCardName, text.size(), hash_text(text)};
 }
 
 std::vector<ListedFile> write_side_files(const FusePlan& plan, const fs::path& folder, bool durable,

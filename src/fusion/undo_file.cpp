@@ -74,12 +74,6 @@ std::string record_text(const UndoRecord& record) {
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string hash_of(std::string_view text) {
-  Hash128 hash;
-  hash.update(text);
-  return hash.hex();
-}
-
 [[noreturn]] void refuse_foreign(const std::string& file) {
   throw Error(Failure::kBadInput, "not-an-undo-file", "is no undo file of contourfuse",
               {.file = file}, "an undo file is what `contourfuse fuse --in-place --undo` wrote");
@@ -94,7 +88,7 @@ void check_own_hash(std::string_view head, const SafetensorsHeader& header) {
   const std::size_t at = before + kBeforeHash.size();
   std::string text(head);
   text.replace(at, std::min(kHashDigits, text.size() - at), kHashDigits, '0');
-  if (hash_of(text) == written->second) return;
+  if (hash_text(text) == written->second) return;
   throw Error(Failure::kFailed, "undo-damaged",
               "the undo file's header was changed: its hash does not match",
               {.file = header.file(), .bytes = ByteRange{0, header.data_begin()}});
@@ -248,7 +242,7 @@ std::string undo_head(UndoRecord& record) {
   }
   std::string head = make_safetensors_header(
       tensors, {{kRecordKey, record_text(record)}, {kHashKey, std::string(kHashDigits, '0')}});
-  record.id = hash_of(head);
+  record.id = hash_text(head);
   head.replace(head.find(kBeforeHash) + kBeforeHash.size(), kHashDigits, record.id);
   return head;
 }

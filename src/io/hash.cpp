@@ -48,6 +48,12 @@ std::string Hash128::hex() const {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
+std::string hash_text(std::string_view text) {
+  Hash128 hash;
+  hash.update(text);
+  return hash.hex();
+}
+
 std::string hash_file(const std::filesystem::path& path) {
   constexpr std::uint64_t kBufferBytes = 1U << 20;
   const File file = File::open(path);

@@ -23,7 +23,7 @@ fs::path folder_of(const fs::path& file) {
 }
 
 // 0 or an errno; EEXIST if the name is taken.
-int rename_to_new(const fs::path& from, const fs::path& to) {
+int rename_file_to_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
   // A hard link replaces nothing either.
@@ -52,7 +52,7 @@ PartialFile::~PartialFile() {
 
 void PartialFile::publish() {
   file_.sync();
-  const int error = rename_to_new(partial_, target_);
+  const int error = rename_file_to_new(partial_, target_);
   if (error != 0) throw_path_error(error, "publish the file", target_);
   published_ = true;
   sync_folder(folder_of(target_));

@@ -54,7 +54,7 @@ int rename_with(const fs::path& from, const fs::path& to, unsigned flags) {
 bool flags_unsupported(int error) { return error == EINVAL || error == ENOSYS; }
 
 // 0 or an errno; EEXIST or ENOTEMPTY where another run came first.
-int rename_to_new(const fs::path& partial, const fs::path& target) {
+int rename_folder_to_new(const fs::path& partial, const fs::path& target) {
   const int error = rename_with(partial, target, RENAME_NOREPLACE);
   if (!flags_unsupported(error)) return error;
   // A plain rename replaces no folder that holds something, and every finished output does.
@@ -190,7 +190,7 @@ void PartialFolder::publish() {
   int error = overwrite_ ? exchange(partial_, target_) : ENOENT;
   if (error == ENOENT) {
     replaced = false;
-    error = rename_to_new(partial_, target_);
+    error = rename_folder_to_new(partial_, target_);
   }
   if (error == EEXIST || error == ENOTEMPTY) refuse_existing(target_);
   if (error != 0) throw_io_error(error, "publish the output", target_place(target_));

@@ -137,12 +137,6 @@ std::optional<OutputGrid> read_output(const JsonFields& layer, std::size_t point
   return output;
 }
 
-std::string hash_text(std::string_view text) {
-  Hash128 hash;
-  hash.update(text);
-  return hash.hex();
-}
-
 /// Throws unless the text ends with its own hash.
 void check_hash(std::string_view text, const std::string& file) {
   const std::size_t tail = kBeforeHash.size() + kHashDigits + kAfterHash.size();

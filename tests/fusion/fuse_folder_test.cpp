@@ -103,8 +103,8 @@ TEST_F(Resume, DoesOnlyTheRest) {
   EXPECT_EQ(backend.matrices[0].name, test::kDown);
   EXPECT_EQ(backend.matrices[0].shard, 0U);
   ASSERT_EQ(report.results.matrices.size(), 2U);
-  EXPECT_EQ(report.results.matrices[0].weight_hash, test::hash_of(test::kGate));
-  EXPECT_EQ(report.results.matrices[1].weight_hash, test::hash_of(test::kDown));
+  EXPECT_EQ(report.results.matrices[0].weight_hash, hash_text(test::kGate));
+  EXPECT_EQ(report.results.matrices[1].weight_hash, hash_text(test::kDown));
   expect_undisturbed();
 }
 

@@ -57,12 +57,6 @@ class Fusing : public testing::Test {
   FuseSettings settings{};
 };
 
-inline std::string hash_of(std::string_view bytes) {
-  Hash128 hash;
-  hash.update(bytes);
-  return hash.hex();
-}
-
 /// Copies the shards as they are and hands out made-up results; remembers the job's plain data.
 class CopyingBackend final : public Backend {
  public:
@@ -79,7 +73,7 @@ class CopyingBackend final : public Backend {
     for (std::size_t i = 0; i < job.matrices.size(); ++i) {
       MatrixResult result;
       result.counts.changed = job.matrices[i].name.size();
-      result.weight_hash = hash_of(job.matrices[i].name);
+      result.weight_hash = hash_text(job.matrices[i].name);
       finished.add_matrix(i, result);
     }
     for (std::size_t i = 0; i < job.shards.size(); ++i) {

@@ -12,18 +12,12 @@
 
 namespace contourfuse::test {
 
-inline std::string hash_of(std::string_view text) {
-  Hash128 hash;
-  hash.update(text);
-  return hash.hex();
-}
-
 /// A journal of these lines of JSON.
 inline std::string sealed_journal(std::string_view lines) {
   std::string text;
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
-    text.append(hash_of(line)).append(" ").append(line).append("\n");
+    text.append(hash_text(line)).append(" ").append(line).append("\n");
     lines.remove_prefix(std::min(lines.size(), line.size() + 1));
   }
   return text;
@@ -44,7 +38,7 @@ inline std::string sealed_undo(std::string file) {
   const std::size_t at = before + kBeforeHash.size();
   if (at + kHashDigits > head_bytes) return file;
   file.replace(at, kHashDigits, kHashDigits, '0');
-  return file.replace(at, kHashDigits, hash_of(std::string_view(file).substr(0, head_bytes)));
+  return file.replace(at, kHashDigits, hash_text(std::string_view(file).substr(0, head_bytes)));
 }
 
 }  // namespace contourfuse::test

@@ -19,12 +19,6 @@ using test::kGate;
 using test::read_bytes;
 using test::write_bytes;
 
-std::string hash_of(const std::string& bytes) {
-  Hash128 hash;
-  hash.update(bytes);
-  return hash.hex();
-}
-
 /// An undo file for the gate projection of the tiny checkpoint, made by hand.
 class Undo : public test::Fusing {
  protected:
@@ -47,8 +41,8 @@ class Undo : public test::Fusing {
   /// Writes the undo file of the record.
   void settle() {
     assign_places(record);
-    record.ranges[0].hash = hash_of(old_bytes);
-    record.files[0].hash = hash_of("card");
+    record.ranges[0].hash = hash_text(old_bytes);
+    record.files[0].hash = hash_text("card");
     head_bytes = undo_head(record).size();
     write_bytes(place(), undo_head(record) + old_bytes + "card");
   }
@@ -145,9 +139,9 @@ TEST_F(Undo, RefusesAModelThatWasFusedAgain) {
   const std::string text = read_bytes(manifest);
   record.files[1] = {.name = kManifestName, .existed = true, .bytes = text.size()};
   assign_places(record);
-  record.ranges[0].hash = hash_of(old_bytes);
-  record.files[0].hash = hash_of("card");
-  record.files[1].hash = hash_of(text);
+  record.ranges[0].hash = hash_text(old_bytes);
+  record.files[0].hash = hash_text("card");
+  record.files[1].hash = hash_text(text);
   write_bytes(place(), undo_head(record) + old_bytes + "card" + text);
   EXPECT_EQ(undo_error().kind(), "none");
   EXPECT_EQ(shard(), expected);

@@ -17,7 +17,7 @@ namespace contourfuse {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Document = nlohmann::ordered_json;
 using test::kDown;
 using test::kEmbed;
 using test::kGate;
@@ -32,12 +32,6 @@ class NoBackend final : public Backend {
   [[nodiscard]] std::string_view name() const noexcept override { return "none"; }
   FuseResults run(const FuseJob& /*job*/, const Execution& /*execution*/) override { return {}; }
 };
-
-std::string hash_of(const std::string& bytes) {
-  Hash128 hash;
-  hash.update(std::string_view(bytes));
-  return hash.hex();
-}
 
 class Verify : public testing::Test {
  protected:
@@ -62,15 +56,15 @@ class Verify : public testing::Test {
   [[nodiscard]] std::string tensor_hash(const std::string& shard, const std::string& tensor) const {
     const std::string bytes = test::read_bytes(output() / shard);
     const auto [begin, end] = test::tensor_range(bytes, tensor);
-    return hash_of(bytes.substr(begin, end - begin));
+    return hash_text(bytes.substr(begin, end - begin));
   }
 
-  void write_manifest(const std::function<void(Json&)>& edit = {}) const {
+  void write_manifest(const std::function<void(Document&)>& edit = {}) const {
     const auto describe = [](const fs::path& folder, const std::string& name, const char* key) {
       const std::string bytes = test::read_bytes(folder / name);
-      return Json{{key, name}, {"bytes", bytes.size()}, {"xxh3_128", hash_of(bytes)}};
+      return Document{{key, name}, {"bytes", bytes.size()}, {"xxh3_128", hash_text(bytes)}};
     };
-    Json manifest = {
+    Document manifest = {
         {"schema", "contourfuse.fuse/1"},
         {"model", base().string()},
         {"weights", "gone"},
@@ -81,14 +75,14 @@ class Verify : public testing::Test {
           {"rounding", "nearest"},
           {"rounding_seed", 0},
           {"nonfinite", "error"}}},
-        {"selected_layers", Json::array({0})},
-        {"base", {{"folder", base().string()}, {"shards", Json::array()}}},
-        {"delta", {{"kind", "foreign"}, {"tensors", Json::array()}}},
-        {"shards", Json::array()},
-        {"files", Json::array()},
+        {"selected_layers", Document::array({0})},
+        {"base", {{"folder", base().string()}, {"shards", Document::array()}}},
+        {"delta", {{"kind", "foreign"}, {"tensors", Document::array()}}},
+        {"shards", Document::array()},
+        {"files", Document::array()},
         {"edited",
-         Json::array({Json{{"name", kGate}, {"xxh3_128", tensor_hash(kShard1, kGate)}},
-                      Json{{"name", kDown}, {"xxh3_128", tensor_hash(kShard2, kDown)}}})}};
+         Document::array({Document{{"name", kGate}, {"xxh3_128", tensor_hash(kShard1, kGate)}},
+                      Document{{"name", kDown}, {"xxh3_128", tensor_hash(kShard2, kDown)}}})}};
     for (const std::string& shard : {kShard1, kShard2}) {
       manifest["base"]["shards"].push_back(describe(base(), shard, "file"));
       manifest["shards"].push_back(describe(output(), shard, "name"));
@@ -99,7 +93,7 @@ class Verify : public testing::Test {
     }
     if (edit) edit(manifest);
     manifest["manifest_xxh3_128"] = "";
-    manifest["manifest_xxh3_128"] = hash_of(manifest_text(manifest));
+    manifest["manifest_xxh3_128"] = hash_text(manifest_text(manifest));
     test::write_bytes(output() / kManifestName, manifest_text(manifest));
   }
 
@@ -258,7 +252,7 @@ TEST_F(Verify, AnUnlistedEditIsFoundByTheBase) {
 }
 
 TEST_F(Verify, AListedTensorThatEqualsTheBaseIsFound) {
-  write_manifest([this](Json& manifest) {
+  write_manifest([this](Document& manifest) {
     manifest["edited"].push_back({{"name", kNorm}, {"xxh3_128", tensor_hash(kShard2, kNorm)}});
   });
   const VerifyReport report = run(true);
@@ -286,12 +280,12 @@ TEST_F(Verify, WithoutAManifestSaysWhatCouldBeChecked) {
 TEST_F(Verify, AForgedManifestIsAProblemAndNoCrash) {
   for (const char* key : {"model", "weights", "parameters", "selected_layers", "base", "delta",
                           "shards", "files", "edited"}) {
-    for (const Json& value :
-         {Json(nullptr), Json(-3), Json("x"), Json::array({1}), Json::object()}) {
+    for (const Document& value :
+         {Document(nullptr), Document(-3), Document("x"), Document::array({1}), Document::object()}) {
       if (value.is_string() && (key == std::string("model") || key == std::string("weights")))
         continue;
-      if (value == Json::array({1}) && key == std::string("selected_layers")) continue;
-      write_manifest([&](Json& manifest) { manifest[key] = value; });
+      if (value == Document::array({1}) && key == std::string("selected_layers")) continue;
+      write_manifest([&](Document& manifest) { manifest[key] = value; });
       const VerifyReport report = run();
       EXPECT_TRUE(names(report, kManifestName, "")) << key << " " << value;
     }

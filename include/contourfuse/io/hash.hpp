@@ -29,6 +29,9 @@ class Hash128 {
   std::unique_ptr<State> state_;
 };
 
+/// XXH3-128 of a text, as Hash128 prints it.
+[[nodiscard]] std::string hash_text(std::string_view text);
+
 /// XXH3-128 of a whole file, read in buffers.
 [[nodiscard]] std::string hash_file(const std::filesystem::path& path);
 
