@@ -153,6 +153,7 @@ SweepPlan parse_plan(std::string_view text, const std::string& file) {
   settings.gammas = read_axis(fields, "gammas", false);
   if (!fields.at("budget").is_null()) {
     const JsonFields budget = fields.object("budget");
+    budget.allow({"metric", "limit"});
     settings.budget = Budget{word(budget, "metric", kMetrics), budget.number("limit")};
   }
   plan.tasks = read_tasks(fields);
