@@ -194,6 +194,7 @@ std::optional<JournalContents> parse_journal(std::string_view text, const std::s
   contents.run = parse_json(*first, file);
   const JsonFields run(contents.run, file, "");
   if (run.text("schema", kMaxNameBytes) != kSchema) run.refuse("schema", "is not known");
+  static_cast<void>(run.object("parameters"));
   std::map<std::string, std::size_t, std::less<>> places;  // in contents.shards, by file
   while (const auto line = take_line(text)) {
     const Json json = parse_json(*line, file);

@@ -77,7 +77,7 @@ class Journals : public testing::Test {
   }
 
   test::TestFolder folder{};
-  nlohmann::json run{{"schema", "contourfuse.journal/1"}, {"layers", {5, 11}}};
+  nlohmann::json run{{"schema", "contourfuse.journal/1"}, {"layers", {5, 11}}, {"parameters", nlohmann::json::object()}};
 };
 
 TEST_F(Journals, GiveEveryNumberBack) {

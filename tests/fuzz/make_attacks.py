@@ -556,7 +556,7 @@ def probe():
 def journal():
     """A journal of two lines without their hashes, which the test adds; .raw as they are."""
     folder = Folder("fusion/attacks/journal", extension="txt")
-    run = {"schema": "contourfuse.journal/1"}
+    run = {"schema": "contourfuse.journal/1", "parameters": {}}
     matrix = {"sigma_weight": 0.5, "sigma_delta": None, "alpha_dynamic": 0.25, "delta_is_zero": False,
               "moved": 1, "changed": 2, "lost": 3, "clamped": 4, "sign_flips": 5, "zero_weights": 6,
               "nonfinite_kept": 7, "sum_w2": 1.5, "sum_out2": 1.5, "sum_change2": 0.5,
@@ -583,6 +583,8 @@ def journal():
     put("json-field.schema-absent", '"schema" is missing', run={})
     put("json-field.schema-is-number", '"schema" is not a string', run={"schema": 1})
     put("json-field.schema-other", '"schema" is not known', run={"schema": "contourfuse.journal/2"})
+    put("json-field.parameters-absent", '"parameters" is missing', run={"schema": run["schema"]})
+    put("json-field.parameters-is-number", '"parameters" is not an object', run={**run, "parameters": 0})
     put("json-field.shard-is-array", "the document is not an object", shard=[])
     for key in shard:
         put(f"json-field.{key}-absent", f'"{key}" is missing',
