@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void refuse(const char* kind, const char* rule, const fs::path& path,
+[[noreturn]] void refuse_link(const char* kind, const char* rule, const fs::path& path,
                          const char* hint = "") {
   throw Error(Failure::kBadInput, kind, rule, Place{.file = path.string()}, hint);
 }
@@ -28,9 +28,9 @@ void check_link(const fs::path& canonical_folder, const fs::path& link) {
   if (is_hub_blob_link(link)) return;
   std::error_code failure;
   const fs::path target = fs::canonical(link, failure);
-  if (failure) refuse("file-missing", "is a link that leads nowhere", link);
+  if (failure) refuse_link("file-missing", "is a link that leads nowhere", link);
   if (!is_inside(canonical_folder, target)) {
-    refuse("link-leaves-folder", "is a link out of its folder", link,
+    refuse_link("link-leaves-folder", "is a link out of its folder", link,
            "replace the link by the file itself");
   }
 }

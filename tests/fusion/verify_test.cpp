@@ -222,9 +222,9 @@ TEST_F(Verify, NamesThatLeadOutOfTheFolderAreNeverOpened) {
   for (const std::string& name : {std::string("../base/README.md"), std::string("./README.md"),
                                   (base() / "README.md").string(), std::string("..")}) {
     for (const char* list : {"files", "shards"}) {
-      write_manifest([&](Json& manifest) {
+      write_manifest([&](Document& manifest) {
         manifest[list].push_back(
-            {{"name", name}, {"bytes", text.size()}, {"xxh3_128", hash_of(text)}});
+            {{"name", name}, {"bytes", text.size()}, {"xxh3_128", hash_text(text)}});
       });
       const VerifyReport report = run();
       ASSERT_EQ(report.problems.size(), 1U) << name;

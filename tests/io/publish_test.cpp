@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> names_in(const fs::path& folder) {
+std::vector<std::string> sorted_names_in(const fs::path& folder) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     names.push_back(entry.path().filename().string());
@@ -53,7 +53,7 @@ TEST_P(Publish, NothingIsThereUntilEverythingIs) {
   EXPECT_FALSE(fs::exists(target));
   partial.publish();
   EXPECT_EQ(read_text(target / "nested" / "deeper" / "g", 100), "new");
-  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"out"});
+  EXPECT_EQ(sorted_names_in(folder_.path()), std::vector<std::string>{"out"});
 }
 
 TEST_P(Publish, WithoutPublishNothingIsLeft) {
@@ -61,7 +61,7 @@ TEST_P(Publish, WithoutPublishNothingIsLeft) {
     const PartialFolder partial(folder_ / "out", false, GetParam());
     fill(partial.path(), "new");
   }
-  EXPECT_TRUE(names_in(folder_.path()).empty());
+  EXPECT_TRUE(sorted_names_in(folder_.path()).empty());
 }
 
 TEST_P(Publish, OverwriteKeepsTheOldOneUntilTheNewOneStands) {
@@ -74,14 +74,14 @@ TEST_P(Publish, OverwriteKeepsTheOldOneUntilTheNewOneStands) {
   partial.publish();
   EXPECT_EQ(read_text(target / "f", 100), "new");
   EXPECT_FALSE(fs::exists(target / "only-in-old"));
-  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"out"});
+  EXPECT_EQ(sorted_names_in(folder_.path()), std::vector<std::string>{"out"});
 }
 
 TEST_P(Publish, OverwriteOfNothingIsAPlainRun) {
   PartialFolder partial(folder_ / "out", true, GetParam());
   fill(partial.path(), "new");
   partial.publish();
-  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"out"});
+  EXPECT_EQ(sorted_names_in(folder_.path()), std::vector<std::string>{"out"});
 }
 
 TEST_P(Publish, OfTwoRunsToOneOutputOneWinsAndTheOtherIsTold) {
@@ -99,7 +99,7 @@ TEST_P(Publish, OfTwoRunsToOneOutputOneWinsAndTheOtherIsTold) {
     EXPECT_EQ(error.place().file, target.string());
   }
   EXPECT_EQ(read_text(target / "f", 100), "second");
-  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"out"});
+  EXPECT_EQ(sorted_names_in(folder_.path()), std::vector<std::string>{"out"});
 }
 
 TEST_P(Publish, AnEmptyFolderThatAppearsMeanwhileIsNotReplaced) {
@@ -107,7 +107,7 @@ TEST_P(Publish, AnEmptyFolderThatAppearsMeanwhileIsNotReplaced) {
   fill(partial.path(), "new");
   fs::create_directory(folder_ / "out");
   EXPECT_EQ(caught_error([&partial] { partial.publish(); }).kind(), "output-exists");
-  EXPECT_TRUE(names_in(folder_ / "out").empty());
+  EXPECT_TRUE(sorted_names_in(folder_ / "out").empty());
 }
 
 TEST_P(Publish, AFolderThatARunHoldsIsNotAdopted) {
@@ -142,7 +142,7 @@ TEST_P(Publish, AFolderThatAnEndedRunLeftIsAdoptedAndHeld) {
   ASSERT_EQ(adopted.size(), 1U) << "it stays until it is said to go";
   adopted[0].keep(false);
   adopted.clear();
-  EXPECT_TRUE(names_in(folder_.path()).empty());
+  EXPECT_TRUE(sorted_names_in(folder_.path()).empty());
 }
 
 TEST_P(Publish, NothingElseIsAdopted) {
@@ -182,7 +182,7 @@ TEST_P(Publish, OfManyThreadsExactlyOneWins) {
     EXPECT_EQ(won, 1);
     EXPECT_EQ(told, 3);
   }
-  EXPECT_EQ(names_in(folder_.path()).size(), 10U);
+  EXPECT_EQ(sorted_names_in(folder_.path()).size(), 10U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, Publish, testing::Values(Durability::kFull, Durability::kNone));
@@ -193,7 +193,7 @@ TEST(PublishTarget, ExistingOnesAreRefusedAndUntouched) {
   write_text(folder / "file", "x", false);
   fs::create_symlink(folder / "nowhere", folder / "dangling");
   fs::create_symlink(folder / "empty", folder / "link");
-  const std::vector<std::string> before = names_in(folder.path());
+  const std::vector<std::string> before = sorted_names_in(folder.path());
   for (const char* const name : {"empty", "file", "dangling", "link"}) {
     SCOPED_TRACE(name);
     EXPECT_EQ(refused(folder / name, false).kind(), "output-exists");
@@ -203,7 +203,7 @@ TEST(PublishTarget, ExistingOnesAreRefusedAndUntouched) {
     SCOPED_TRACE(name);
     EXPECT_EQ(refused(folder / name, true).kind(), "output-not-a-folder");
   }
-  EXPECT_EQ(names_in(folder.path()), before);
+  EXPECT_EQ(sorted_names_in(folder.path()), before);
 }
 
 TEST(PublishTarget, TheParentMustExist) {
@@ -227,7 +227,7 @@ TEST(PublishTarget, ATrailingSlashAndARelativeNameAreTheSame) {
   PartialFolder partial(target, false, Durability::kNone);
   EXPECT_EQ(partial.path().parent_path(), folder.path());
   partial.publish();
-  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"out"});
+  EXPECT_EQ(sorted_names_in(folder.path()), std::vector<std::string>{"out"});
   EXPECT_EQ(refused(fs::relative(folder / "out"), false).kind(), "output-exists");
   EXPECT_EQ(refused(folder / "out" / ".", false).kind(), "output-exists");
   EXPECT_EQ(refused("", false).kind(), "output-not-usable");
@@ -237,7 +237,7 @@ TEST(PublishTarget, ATrailingSlashAndARelativeNameAreTheSame) {
 TEST(PublishTarget, IsCheckedWithoutBeingMade) {
   const TemporaryFolder folder;
   refuse_unusable_output(folder / "out", false);
-  EXPECT_TRUE(names_in(folder.path()).empty());
+  EXPECT_TRUE(sorted_names_in(folder.path()).empty());
   fs::create_directory(folder / "out");
   refuse_unusable_output(folder / "out", true);
   EXPECT_EQ(caught_error([&folder] { refuse_unusable_output(folder / "out", false); }).kind(),
@@ -253,7 +253,7 @@ TEST(PublishFile, IsThereWholeOnceAndNotReplaced) {
   EXPECT_EQ(both, (std::vector<bool>{false, true}));
   EXPECT_EQ(read_text(path, 100), "first");
   EXPECT_EQ(read_text(folder / "other.json", 100), "new");
-  EXPECT_EQ(names_in(folder.path()), (std::vector<std::string>{"other.json", "part.json"}));
+  EXPECT_EQ(sorted_names_in(folder.path()), (std::vector<std::string>{"other.json", "part.json"}));
 }
 
 TEST(PublishFile, OfManyThreadsExactlyOneWins) {
@@ -274,7 +274,7 @@ TEST(PublishFile, OfManyThreadsExactlyOneWins) {
   }
   EXPECT_EQ(published, 1);
   EXPECT_EQ(read_text(path, 100), winner);
-  EXPECT_EQ(names_in(folder.path()).size(), 1U);
+  EXPECT_EQ(sorted_names_in(folder.path()).size(), 1U);
 }
 
 TEST(PublishFile, NeedsItsFolder) {
