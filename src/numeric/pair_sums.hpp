@@ -22,7 +22,7 @@ struct PairSums {
   double max_change = 0;  ///< max |c|; no NaN is larger than anything
 };
 
-// Vectors of lanes whose six sums stay in registers, of 16 or 32.
+// Vectors of lanes whose six sums stay in registers, of 16 or 32: those of load_pair().
 inline constexpr std::size_t kPairGroup = 2;
 /// Of two whole blocks; a shorter one is padded with zeros, which add nothing: no lane is ever −0.
 template <class Format>
@@ -35,23 +35,24 @@ PairSums pair_sums(const typename Format::Stored* __restrict a,
   for (std::size_t group = 0; group < kLanes; group += kGroup) {
     Doubles sum[kSums][kPairGroup] = {};
     for (std::size_t row = 0; row < kRows; ++row) {
+      Doubles xs[kPairGroup];
+      Doubles ys[kPairGroup];
+      load_pair<Format>(a + row * kLanes + group, xs);
+      load_pair<Format>(b + row * kLanes + group, ys);
 #pragma GCC unroll 2
       for (std::size_t v = 0; v < kPairGroup; ++v) {
-        const std::size_t at = row * kLanes + group + v * kDoubles;
-        const Doubles x = load_doubles<Format>(a + at);
-        const Doubles y = load_doubles<Format>(b + at);
+        const Doubles x = xs[v];
+        const Doubles y = ys[v];
         const Doubles c = y - x;
         sum[0][v] = add_exact_product(x, x, sum[0][v]);
         sum[1][v] = add_exact_product(y, y, sum[1][v]);
         sum[2][v] = add_square(c, sum[2][v]);
         sum[3][v] = sum[3][v] + c;
         sum[4][v] = add_exact_product(x, y, sum[4][v]);
-        largest[v] = larger(absolute(c), largest[v]);
+        largest[v] = larger_magnitude(c, largest[v]);
       }
     }
-    for (std::size_t s = 0; s < kSums; ++s) {
-      std::memcpy(lanes[s] + group, sum[s], sizeof sum[s]);
-    }
+    for (std::size_t s = 0; s < kSums; ++s) store_pair<Format>(lanes[s] + group, sum[s]);
   }
   PairSums sums;
   sums.a2 = fold_lanes(lanes[0]);

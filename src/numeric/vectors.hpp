@@ -118,6 +118,43 @@ CONTOURFUSE_HOST_DEVICE Doubles load_doubles(const typename Format::Stored* from
 #endif
 }
 
+/// 2·kDoubles finite elements as f64, exact, in the order that store_pair() undoes: where bf16 can be
+/// widened without a shuffle, those of even place and those of odd.
+template <class Format>
+CONTOURFUSE_HOST_DEVICE void load_pair(const typename Format::Stored* from, Doubles (&pair)[2]) {
+#if defined(__AVX2__)
+  if constexpr (std::is_same_v<Format, Bf16>) {
+    using Few = std::uint32_t __attribute__((vector_size(kVectorBytes / 2)));
+    const auto stored = load<Few>(from);
+    pair[0] = widen_floats(same_bits<FloatsOfDoubles>(stored << 16));
+    pair[1] = widen_floats(same_bits<FloatsOfDoubles>(stored & 0xFFFF0000U));
+    return;
+  }
+#endif
+  pair[0] = load_doubles<Format>(from);
+  pair[1] = load_doubles<Format>(from + kDoubles);
+}
+
+/// Sums of what load_pair() loaded, in the order of the elements.
+template <class Format>
+CONTOURFUSE_HOST_DEVICE void store_pair(double* lanes, const Doubles (&pair)[2]) {
+  Doubles first = pair[0];
+  Doubles second = pair[1];
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Format, Bf16>) {
+    first = __builtin_shufflevector(pair[0], pair[1], 0, 8, 1, 9, 2, 10, 3, 11);
+    second = __builtin_shufflevector(pair[0], pair[1], 4, 12, 5, 13, 6, 14, 7, 15);
+  }
+#elif defined(__AVX2__)
+  if constexpr (std::is_same_v<Format, Bf16>) {
+    first = __builtin_shufflevector(pair[0], pair[1], 0, 4, 1, 5);
+    second = __builtin_shufflevector(pair[0], pair[1], 2, 6, 3, 7);
+  }
+#endif
+  std::memcpy(lanes, &first, sizeof first);
+  std::memcpy(lanes + kDoubles, &second, sizeof second);
+}
+
 /// The stored bits of kFloats elements.
 template <class Format>
 CONTOURFUSE_HOST_DEVICE Words load_words(const typename Format::Stored* from) {
@@ -191,6 +228,16 @@ CONTOURFUSE_HOST_DEVICE Doubles larger(Doubles a, Doubles b) {
   return _mm_max_pd(a, b);
 #else
   return a > b ? a : b;
+#endif
+}
+
+/// The larger of |a| and b in each lane; b is no less than 0.
+CONTOURFUSE_HOST_DEVICE Doubles larger_magnitude(Doubles a, Doubles b) {
+#if defined(__AVX512DQ__)
+  constexpr int kGreatestMagnitudeAsPositive = 0b1011;
+  return _mm512_maskz_range_pd(0xFF, a, b, kGreatestMagnitudeAsPositive);
+#else
+  return larger(absolute(a), b);
 #endif
 }
 

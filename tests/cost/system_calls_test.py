@@ -99,8 +99,9 @@ def test_calls_of_a_fuse(models, tmp_path, weights):
     bounds = {
         "reads": (total(calls, READS), job.reads),
         "writes": (total(calls, WRITES), job.writes),
-        # Each file of the output; the folder of the two that are written whole, it at last, and its parent.
-        "syncs": (total(calls, SYNCS), written + 6),
+        # Each file of the output; the folder of the two that are written whole, it at last, and its parent;
+        # the journal's first line, its name, and a line a shard.
+        "syncs": (total(calls, SYNCS), written + 6 + 2 + len(job.shards)),
         # A source for its header and for its bytes, each file of the output, folders, libraries.
         "opens": (total(calls, OPENS), 2 * job.files + written + 24),
         # Status, descriptor flags and close of each.

@@ -21,8 +21,8 @@
 namespace contourfuse::CONTOURFUSE_KERNELS_NAMESPACE {
 namespace {
 
-// Vectors of lanes whose sums stay in registers.
-constexpr std::size_t kMomentVectors = 4;
+// Pairs of vectors of lanes whose sums stay in registers.
+constexpr std::size_t kMomentPairs = 2;
 
 CONTOURFUSE_HOST_DEVICE std::uint32_t word_at(const std::byte* words, std::size_t i) {
   std::uint32_t word = 0;
@@ -164,24 +164,30 @@ void record(const void* weight_bytes, const void* delta_bytes, const void* out_b
 
 template <class Format>
 Moments block_moments(const typename Format::Stored* __restrict elements) {
-  constexpr std::size_t kGroup = kMomentVectors * kDoubles;
+  constexpr std::size_t kGroup = kMomentPairs * 2 * kDoubles;
   alignas(kCacheLine) double sum[kLanes];
   alignas(kCacheLine) double squares[kLanes];
   for (std::size_t group = 0; group < kLanes; group += kGroup) {
-    Doubles s[kMomentVectors] = {};
-    Doubles q[kMomentVectors] = {};
+    Doubles s[kMomentPairs][2] = {};
+    Doubles q[kMomentPairs][2] = {};
     for (std::size_t row = 0; row < kRows; ++row) {
-#pragma GCC unroll 4
-      for (std::size_t v = 0; v < kMomentVectors; ++v) {
-        const Doubles x = load_doubles<Format>(elements + row * kLanes + group + v * kDoubles);
-        s[v] = s[v] + x;
-        q[v] = add_exact_product(x, x, q[v]);
+#pragma GCC unroll 2
+      for (std::size_t pair = 0; pair < kMomentPairs; ++pair) {
+        Doubles x[2];
+        load_pair<Format>(elements + row * kLanes + group + pair * 2 * kDoubles, x);
+#pragma GCC unroll 2
+        for (std::size_t v = 0; v < 2; ++v) {
+          s[pair][v] = s[pair][v] + x[v];
+          q[pair][v] = add_exact_product(x[v], x[v], q[pair][v]);
+        }
       }
       // The walk is too wide for the processor to foresee the next block.
       prefetch(elements + kBlockElements + group * kRows + row * kGroup);
     }
-    std::memcpy(sum + group, s, sizeof s);
-    std::memcpy(squares + group, q, sizeof q);
+    for (std::size_t pair = 0; pair < kMomentPairs; ++pair) {
+      store_pair<Format>(sum + group + pair * 2 * kDoubles, s[pair]);
+      store_pair<Format>(squares + group + pair * 2 * kDoubles, q[pair]);
+    }
   }
   return {fold_lanes(sum), fold_lanes(squares)};
 }
