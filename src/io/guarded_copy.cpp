@@ -68,6 +68,7 @@ void install_copy_guard() {
 }
 
 bool copy_guarded(std::span<const std::byte> from, std::span<std::byte> out) noexcept {
+  if (from.empty()) return true;
   GuardedCopy copy{.begin = reinterpret_cast<std::uintptr_t>(from.data()), .bytes = from.size()};
   volatile bool whole = false;
   if (sigsetjmp(copy.back, 0) == 0) {
