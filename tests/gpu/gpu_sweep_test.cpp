@@ -22,7 +22,7 @@ namespace {
 using test::GridFixture;
 using test::MatrixSpec;
 
-constexpr std::uint64_t kPinnedBytes = 64'000'000;
+constexpr std::uint64_t kSweepPinnedBytes = 64'000'000;
 const std::vector<double> kAlphas = {1,   -1,   0,    64,   0.25, 1e-3, -0.5,  0x1p-20,
                                      -64, 0.01, 1e-9, -0.0, 33.2, 0.1,  -3e-2, -1e-12};
 const std::vector<double> kGammas = {25, 0, 0.01, 0x1p-8, 0x1p-9, 0.0039, 1e-10, 0.25, 3, 1e-46};
@@ -32,7 +32,7 @@ class GpuSweep : public test::UsableGpu {
   void SetUp() override {
     UsableGpu::SetUp();
     if (IsSkipped()) return;
-    backend_ = make_cuda_sweep_backend(ordinals(), kPinnedBytes);
+    backend_ = make_cuda_sweep_backend(ordinals(), kSweepPinnedBytes);
   }
   void expect_the_cpus_bits(const GridJob& job, const std::string& what) {
     // Once on every device.
