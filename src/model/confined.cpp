@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void refuse_link(const char* kind, const char* rule, const fs::path& path,
-                         const char* hint = "") {
+                              const char* hint = "") {
   throw Error(Failure::kBadInput, kind, rule, Place{.file = path.string()}, hint);
 }
 
@@ -31,7 +31,7 @@ void check_link(const fs::path& canonical_folder, const fs::path& link) {
   if (failure) refuse_link("file-missing", "is a link that leads nowhere", link);
   if (!is_inside(canonical_folder, target)) {
     refuse_link("link-leaves-folder", "is a link out of its folder", link,
-           "replace the link by the file itself");
+                "replace the link by the file itself");
   }
 }
 

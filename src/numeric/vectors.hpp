@@ -118,8 +118,8 @@ CONTOURFUSE_HOST_DEVICE Doubles load_doubles(const typename Format::Stored* from
 #endif
 }
 
-/// 2·kDoubles finite elements as f64, exact, in the order that store_pair() undoes: where bf16 can be
-/// widened without a shuffle, those of even place and those of odd.
+/// 2·kDoubles finite elements as f64, exact, in the order that store_pair() undoes: where bf16 can
+/// be widened without a shuffle, those of even place and those of odd.
 template <class Format>
 CONTOURFUSE_HOST_DEVICE void load_pair(const typename Format::Stored* from, Doubles (&pair)[2]) {
 #if defined(__AVX2__)

@@ -130,9 +130,7 @@ std::string plan_text(const SweepPlan& plan) {
   return document.dump(2) + '\n';
 }
 
-std::string plan_digest(const SweepPlan& plan) {
-  return hash_text(plan_text(plan));
-}
+std::string plan_digest(const SweepPlan& plan) { return hash_text(plan_text(plan)); }
 
 SweepPlan parse_plan(std::string_view text, const std::string& file) {
   const nlohmann::json document = parse_json(text, file);
@@ -140,8 +138,8 @@ SweepPlan parse_plan(std::string_view text, const std::string& file) {
   if (fields.text("schema", kMaxText) != kPlanSchema) {
     fields.refuse("schema", "is of another kind or version of document");
   }
-  fields.allow({"schema", "version", "model", "revision", "weights", "probe", "parameters", "budget",
-                "alphas", "gammas", "tasks", "base_digest", "contents", "files"});
+  fields.allow({"schema", "version", "model", "revision", "weights", "probe", "parameters",
+                "budget", "alphas", "gammas", "tasks", "base_digest", "contents", "files"});
   SweepPlan plan;
   SweepSettings& settings = plan.settings;
   settings.model = fields.text("model", kMaxText);

@@ -77,7 +77,9 @@ class Journals : public testing::Test {
   }
 
   test::TestFolder folder{};
-  nlohmann::json run{{"schema", "contourfuse.journal/1"}, {"layers", {5, 11}}, {"parameters", nlohmann::json::object()}};
+  nlohmann::json run{{"schema", "contourfuse.journal/1"},
+                     {"layers", {5, 11}},
+                     {"parameters", nlohmann::json::object()}};
 };
 
 TEST_F(Journals, GiveEveryNumberBack) {

@@ -82,7 +82,7 @@ class Verify : public testing::Test {
         {"files", Document::array()},
         {"edited",
          Document::array({Document{{"name", kGate}, {"xxh3_128", tensor_hash(kShard1, kGate)}},
-                      Document{{"name", kDown}, {"xxh3_128", tensor_hash(kShard2, kDown)}}})}};
+                          Document{{"name", kDown}, {"xxh3_128", tensor_hash(kShard2, kDown)}}})}};
     for (const std::string& shard : {kShard1, kShard2}) {
       manifest["base"]["shards"].push_back(describe(base(), shard, "file"));
       manifest["shards"].push_back(describe(output(), shard, "name"));
@@ -280,8 +280,8 @@ TEST_F(Verify, WithoutAManifestSaysWhatCouldBeChecked) {
 TEST_F(Verify, AForgedManifestIsAProblemAndNoCrash) {
   for (const char* key : {"model", "weights", "parameters", "selected_layers", "base", "delta",
                           "shards", "files", "edited"}) {
-    for (const Document& value :
-         {Document(nullptr), Document(-3), Document("x"), Document::array({1}), Document::object()}) {
+    for (const Document& value : {Document(nullptr), Document(-3), Document("x"),
+                                  Document::array({1}), Document::object()}) {
       if (value.is_string() && (key == std::string("model") || key == std::string("weights")))
         continue;
       if (value == Document::array({1}) && key == std::string("selected_layers")) continue;

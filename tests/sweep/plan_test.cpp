@@ -137,10 +137,10 @@ TEST_F(SweepPlanning, RefusesATextThatIsNoPlan) {
   };
   EXPECT_EQ(refusal_of("plan/1", "plan/2").kind(), "json-field");
   EXPECT_EQ(refusal_of("\"match\"", "\"mach\"").kind(), "json-field");
-  EXPECT_EQ(refusal_of("\"tasks\"", "\"task\"").kind(), "json-field");
+  EXPECT_EQ(refusal_of("\"tasks\"", "\"task\"").kind(), "json-unknown-key");
   EXPECT_EQ(refusal_of("\"exact\"", "\"exactly\"").kind(), "json-unknown-key");
   EXPECT_EQ(refusal_of("{", "[").kind(), "json-syntax");
-  EXPECT_THAT(refusal_of("\"alphas\"", "\"alpha\"").message(), HasSubstr("alphas"));
+  EXPECT_THAT(refusal_of("\"alphas\"", "\"alpha\"").message(), HasSubstr("\"alpha\""));
 }
 
 }  // namespace
