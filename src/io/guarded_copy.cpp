@@ -1,6 +1,8 @@
 // The handler of SIGBUS, and the copies that it ends.
 #include "guarded_copy.hpp"
 
+#include <ucontext.h>
+
 #include <atomic>
 #include <csetjmp>
 #include <csignal>
@@ -46,6 +48,8 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   const bool fault = info->si_code > 0;
   if (fault && copy != nullptr && address >= copy->begin && address - copy->begin < copy->bytes) {
+    // A handler that is left by a jump leaves blocked what was blocked for it.
+    ::pthread_sigmask(SIG_SETMASK, &static_cast<const ucontext_t*>(context)->uc_sigmask, nullptr);
     // Out of a memcpy alone: no destructor is skipped, and a memcpy may be left at any point.
     siglongjmp(copy->back, 1);
   }
@@ -60,8 +64,7 @@ void install_copy_guard() {
     ::sigaction(SIGBUS, nullptr, &previous_action);
     struct sigaction action {};
     action.sa_sigaction = on_bus_error;
-    // NODEFER: a handler that is left by a jump must not leave the signal blocked.
-    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
     ::sigemptyset(&action.sa_mask);
     ::sigaction(SIGBUS, &action, nullptr);
   });
