@@ -20,6 +20,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/contourfuseConfigVersion
                                  COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/contourfuseConfig.cmake"
               "${PROJECT_BINARY_DIR}/contourfuseConfigVersion.cmake"
-              "${PROJECT_SOURCE_DIR}/cmake/FindOpenBLAS.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/FindxxHash.cmake" DESTINATION "${package_dir}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -1,11 +1,12 @@
 """What needs headers alone reads headers alone: a model of 62 GB, whose weights are holes, takes no time."""
 
 import os
+import subprocess
 import time
 
 import pytest
 
-from .program import DONE, run, run_json
+from .program import DONE, program_path, run, run_json
 
 SANITIZED = bool(os.environ.get("CONTOURFUSE_SANITIZE"))
 
@@ -50,6 +51,12 @@ def test_headers_take_at_most_a_second(model, recipe):
     assert seconds(*dry_run) < limit
     planned = run_json(*dry_run)
     assert len(planned["matrices"]) == 120 and planned["bytes"]["written"] > 61e9
+
+
+def test_nothing_that_a_fuse_does_not_need_is_loaded():
+    """OpenBLAS would keep every processor busy for a tenth of a second, looking for work."""
+    needed = subprocess.run(["readelf", "-d", program_path()], capture_output=True, text=True, check=True).stdout
+    assert "libtbb" in needed and "blas" not in needed.lower(), needed
 
 
 def test_the_program_starts_at_once():

@@ -1,7 +1,6 @@
 // Products in blocks of fixed size, one sgemm each.
 #include "backend/cpu/cblas_products.hpp"
 
-#include <cblas.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/partitioner.h>
@@ -9,6 +8,8 @@
 
 #include <algorithm>
 #include <vector>
+
+#include "backend/cpu/openblas_library.hpp"
 
 namespace contourfuse {
 namespace {
@@ -23,15 +24,16 @@ constexpr std::uint64_t kMostInner = std::uint64_t{1} << 20;
 
 void multiply_block(const FloatMatrix& a, const FloatMatrix& b, std::uint64_t row,
                     std::uint64_t col, float keep, std::span<float> out) {
+  const auto multiply = openblas_library().multiply;
   const std::uint64_t rows = std::min(kBlockRows, a.rows - row);
   const std::uint64_t cols = std::min(kBlockCols, b.rows - col);
   for (std::uint64_t k = 0; k == 0 || k < a.cols; k += kMostInner) {
     const std::uint64_t inner = std::min(kMostInner, a.cols - k);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<blasint>(rows),
-                static_cast<blasint>(cols), static_cast<blasint>(inner), 1,
-                a.values + row * a.stride + k, static_cast<blasint>(a.stride),
-                b.values + col * b.stride + k, static_cast<blasint>(b.stride), k == 0 ? keep : 1,
-                out.data() + row * b.rows + col, static_cast<blasint>(b.rows));
+    multiply(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<blasint>(rows),
+             static_cast<blasint>(cols), static_cast<blasint>(inner), 1,
+             a.values + row * a.stride + k, static_cast<blasint>(a.stride),
+             b.values + col * b.stride + k, static_cast<blasint>(b.stride), k == 0 ? keep : 1,
+             out.data() + row * b.rows + col, static_cast<blasint>(b.rows));
   }
 }
 
@@ -71,7 +73,7 @@ class CblasSum final : public ProductSum {
 
 class CblasProducts final : public Products {
  public:
-  explicit CblasProducts(int threads) : arena_(threads) { openblas_set_num_threads(1); }
+  explicit CblasProducts(int threads) : arena_(threads) { openblas_library().set_threads(1); }
 
   void multiply(const FloatMatrix& a, const FloatMatrix& b, std::span<float> out) override {
     multiply_blocks(arena_, a, b, 0, out);
