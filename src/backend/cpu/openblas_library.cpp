@@ -15,21 +15,23 @@ namespace {
 // The headers are those of this version of its interface.
 constexpr const char* kName = "libopenblas.so.0";
 
-Error missing_library() {
+std::string last_reason() {
   const char* const said = ::dlerror();
   std::string reason = said == nullptr ? "unknown reason" : said;
   std::replace(reason.begin(), reason.end(), '\n', ' ');
-  return {Failure::kFailed,
-          "library-missing",
-          fmt::format("OpenBLAS cannot be loaded: {}", reason),
-          {},
-          "install it (libopenblas0), or measure weights alone with --probe-tokens 0"};
+  return reason;
+}
+
+[[noreturn]] void refuse_library(const std::string& reason) {
+  throw Error(Failure::kFailed, "library-missing",
+              fmt::format("OpenBLAS cannot be loaded: {}", reason), {},
+              "install it (libopenblas0), or measure weights alone with --probe-tokens 0");
 }
 
 template <class Function>
 void find_function(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) throw missing_library();
+  if (function == nullptr) refuse_library(last_reason());
 }
 
 void* open_library(const std::string& path) {
@@ -39,9 +41,9 @@ void* open_library(const std::string& path) {
 OpenblasLibrary load_openblas() {
   void* library = open_library(kName);
   if (library == nullptr) {
-    const Error error = missing_library();  // this is the name that a user can do something about
+    const std::string reason = last_reason();  // of the name that a user can do something about
     library = open_library(std::string(CONTOURFUSE_OPENBLAS_FOLDER "/") + kName);
-    if (library == nullptr) throw error;
+    if (library == nullptr) refuse_library(reason);
   }
   OpenblasLibrary functions;
   find_function(library, "cblas_sgemm", functions.multiply);
