@@ -162,9 +162,48 @@ void record(const void* weight_bytes, const void* delta_bytes, const void* out_b
   sums = {pair.a2, pair.b2, pair.change2, pair.change, pair.product, pair.max_change};
 }
 
+/// Extremes of elements of both signs, the rule; see Extremes::add_all.
 template <class Format>
-Moments block_moments(const typename Format::Stored* __restrict elements) {
+class ExtremesOfBothSigns {
+ public:
+  using Stored = typename Format::Stored;
+  using Signed = typename Extremes<Format>::Signed;
+  static constexpr std::size_t kElements = kVectorBytes / sizeof(Stored);
+
+  /// kElements of them.
+  CONTOURFUSE_HOST_DEVICE void add(const Stored* from) {
+    const auto as_signed = load<SignedVector>(from);
+    const auto as_unsigned = load<StoredVector>(from);
+    signed_ = as_signed > signed_ ? as_signed : signed_;
+    unsigned_ = as_unsigned > unsigned_ ? as_unsigned : unsigned_;
+  }
+  /// False if the elements were of one sign, or not all of them finite.
+  bool get(BlockMoments& result) const {
+    Signed as_signed = signed_[0];
+    Stored as_unsigned = unsigned_[0];
+    for (std::size_t i = 1; i < kElements; ++i) {
+      as_signed = signed_[i] > as_signed ? signed_[i] : as_signed;
+      as_unsigned = unsigned_[i] > as_unsigned ? unsigned_[i] : as_unsigned;
+    }
+    result.largest = Format::widen(static_cast<Stored>(as_signed));
+    result.smallest = Format::widen(as_unsigned);
+    return as_signed >= 0 && static_cast<Signed>(as_unsigned) < 0 &&
+           std::isfinite(result.largest) && std::isfinite(result.smallest);
+  }
+
+ private:
+  using SignedVector __attribute__((vector_size(kVectorBytes))) = Signed;
+  using StoredVector __attribute__((vector_size(kVectorBytes))) = Stored;
+
+  SignedVector signed_ = SignedVector{} + std::numeric_limits<Signed>::min();
+  StoredVector unsigned_{};
+};
+
+template <class Format>
+Moments block_moments(const typename Format::Stored* __restrict elements,
+                      ExtremesOfBothSigns<Format>& seen) {
   constexpr std::size_t kGroup = kMomentPairs * 2 * kDoubles;
+  ExtremesOfBothSigns<Format> extremes;
   alignas(kCacheLine) double sum[kLanes];
   alignas(kCacheLine) double squares[kLanes];
   for (std::size_t group = 0; group < kLanes; group += kGroup) {
@@ -181,6 +220,9 @@ Moments block_moments(const typename Format::Stored* __restrict elements) {
           q[pair][v] = add_exact_product(x[v], x[v], q[pair][v]);
         }
       }
+      for (std::size_t i = 0; i < kGroup; i += extremes.kElements) {
+        extremes.add(elements + row * kLanes + group + i);
+      }
       // The walk is too wide for the processor to foresee the next block.
       prefetch(elements + kBlockElements + group * kRows + row * kGroup);
     }
@@ -189,16 +231,24 @@ Moments block_moments(const typename Format::Stored* __restrict elements) {
       store_pair<Format>(squares + group + pair * 2 * kDoubles, q[pair]);
     }
   }
+  seen = extremes;
   return {fold_lanes(sum), fold_lanes(squares)};
 }
 
 template <class Format>
 BlockMoments moments(const void* bytes, std::size_t count) {
   using Stored = typename Format::Stored;
-  alignas(kCacheLine) Stored padded[kBlockElements];
   const Stored* block = static_cast<const Stored*>(bytes);
-  BlockMoments result = make_finite_block<Format>(block, count, padded);
-  result.moments = block_moments<Format>(block);
+  ExtremesOfBothSigns<Format> seen;
+  BlockMoments result;
+  if (count == kBlockElements) {
+    result.moments = block_moments<Format>(block, seen);
+    result.finite = count;
+    if (seen.get(result)) return result;
+  }
+  alignas(kCacheLine) Stored padded[kBlockElements];
+  result = make_finite_block<Format>(block, count, padded);
+  result.moments = block_moments<Format>(block, seen);
   return result;
 }
 
