@@ -1,6 +1,7 @@
 // Every level's kernels against the scalar reference, bit for bit.
 #include "contourfuse/backend/cpu/kernels.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -178,27 +179,49 @@ TEST(Kernels, RecordAsTheReference) {
   }
 }
 
+void expect_moments(const Kernels& kernels, DType dtype, const std::byte* elements,
+                    std::size_t count) {
+  test::ReferenceMoments reference;
+  for (std::size_t i = 0; i < count; ++i) {
+    reference.add(test::widen(dtype, test::load(dtype, elements + i * editable_bytes(dtype))));
+  }
+  const BlockMoments got = kernels.moments[index_of(dtype)](elements, count);
+  ASSERT_TRUE(test::same_bits(got.moments.sum, reference.sum()));
+  ASSERT_TRUE(test::same_bits(got.moments.sum_squares, reference.sum_squares()));
+  ASSERT_EQ(got.finite, reference.finite);
+  if (reference.finite == 0) return;
+  ASSERT_EQ(got.smallest, reference.smallest);
+  ASSERT_EQ(got.largest, reference.largest);
+}
+
 TEST(Kernels, MeasureAsTheReference) {
   for (const Kernels* kernels : kernel_levels()) {
     for (const DType dtype : kEditable) {
       for (const bool nonfinite : {false, true}) {
-        const std::size_t bytes = editable_bytes(dtype);
         Shifted elements(dtype, test::mixed_elements(dtype, kBlockElements, 5, nonfinite));
         for (const std::size_t count : kCounts) {
-          test::ReferenceMoments reference;
-          for (std::size_t i = 0; i < count; ++i) {
-            reference.add(test::widen(dtype, test::load(dtype, elements.data() + i * bytes)));
-          }
-          const BlockMoments got = kernels->moments[index_of(dtype)](elements.data(), count);
-          ASSERT_TRUE(test::same_bits(got.moments.sum, reference.sum()))
-              << kernels->level << " " << dtype_name(dtype) << " " << count;
-          ASSERT_TRUE(test::same_bits(got.moments.sum_squares, reference.sum_squares()))
-              << kernels->level << " " << dtype_name(dtype) << " " << count;
-          ASSERT_EQ(got.finite, reference.finite);
-          if (reference.finite == 0) continue;
-          ASSERT_EQ(got.smallest, reference.smallest);
-          ASSERT_EQ(got.largest, reference.largest);
+          SCOPED_TRACE(fmt::format("{} {} {}", kernels->level, dtype_name(dtype), count));
+          ASSERT_NO_FATAL_FAILURE(expect_moments(*kernels, dtype, elements.data(), count));
         }
+      }
+    }
+  }
+}
+
+TEST(Kernels, MeasureElementsOfOneSign) {
+  for (const Kernels* kernels : kernel_levels()) {
+    for (const DType dtype : kEditable) {
+      const std::size_t bytes = editable_bytes(dtype);
+      const std::uint32_t sign = std::uint32_t{1} << (8 * bytes - 1);
+      for (const std::uint32_t wanted : {std::uint32_t{0}, sign}) {
+        std::vector<std::byte> content = test::mixed_elements(dtype, kBlockElements, 5, false);
+        for (std::size_t i = 0; i < kBlockElements; ++i) {
+          std::byte* const element = content.data() + i * bytes;
+          test::store(dtype, element, (test::load(dtype, element) & ~sign) | wanted);
+        }
+        SCOPED_TRACE(fmt::format("{} {} {}", kernels->level, dtype_name(dtype), wanted));
+        Shifted elements(dtype, content);
+        ASSERT_NO_FATAL_FAILURE(expect_moments(*kernels, dtype, elements.data(), kBlockElements));
       }
     }
   }
