@@ -1,54 +1,34 @@
 // cuBLAS, loaded when somebody multiplies.
 #include "device/cublas_library.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <array>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/shared_library.hpp"
 
 namespace contourfuse::device {
 namespace {
 
-Error unavailable() {
-  const char* const said = ::dlerror();
-  std::string reason = said == nullptr ? "unknown reason" : said;
-  std::replace(reason.begin(), reason.end(), '\n', ' ');
-  return {Failure::kBadInput,
-          "device-unavailable",
-          fmt::format("cuBLAS cannot be loaded: {}", reason),
-          {},
-          "install the CUDA Toolkit's libcublas, or use --device cpu"};
-}
-
-template <class Function>
-void find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) throw unavailable();
-}
-
-void* open(const std::string& path) {
-  return ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-}
-
 CublasLibrary load() {
   // The headers are those of one major version, which the name has.
   const std::string name = fmt::format("libcublas.so.{}", CUBLAS_VER_MAJOR);
-  void* library = open(name);
-  if (library == nullptr) {
-    const Error error = unavailable();  // this is the name that a user can do something about
-    library = open(CONTOURFUSE_CUBLAS_FOLDER "/" + name);
-    if (library == nullptr) throw error;
+  try {
+    const SharedLibrary library(std::array{name, CONTOURFUSE_CUBLAS_FOLDER "/" + name});
+    CublasLibrary functions;
+    library.find("cublasCreate_v2", functions.create);
+    library.find("cublasDestroy_v2", functions.destroy);
+    library.find("cublasSetStream_v2", functions.set_stream);
+    library.find("cublasSetMathMode", functions.set_math_mode);
+    library.find("cublasGetStatusString", functions.status_text);
+    library.find("cublasSgemm_v2_64", functions.multiply);
+    return functions;
+  } catch (const SharedLibraryError& error) {
+    throw Error(Failure::kBadInput, "device-unavailable",
+                fmt::format("cuBLAS cannot be loaded: {}", error.what()), {},
+                "install the CUDA Toolkit's libcublas, or use --device cpu");
   }
-  CublasLibrary functions;
-  find(library, "cublasCreate_v2", functions.create);
-  find(library, "cublasDestroy_v2", functions.destroy);
-  find(library, "cublasSetStream_v2", functions.set_stream);
-  find(library, "cublasSetMathMode", functions.set_math_mode);
-  find(library, "cublasGetStatusString", functions.status_text);
-  find(library, "cublasSgemm_v2_64", functions.multiply);
-  return functions;
 }
 
 }  // namespace

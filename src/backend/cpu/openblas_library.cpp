@@ -1,54 +1,31 @@
-// dlopen of OpenBLAS.
+// OpenBLAS, loaded when somebody multiplies.
 #include "backend/cpu/openblas_library.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <array>
 #include <string>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/shared_library.hpp"
 
 namespace contourfuse {
 namespace {
 
-// The headers are those of this version of its interface.
-constexpr const char* kName = "libopenblas.so.0";
-
-std::string last_reason() {
-  const char* const said = ::dlerror();
-  std::string reason = said == nullptr ? "unknown reason" : said;
-  std::replace(reason.begin(), reason.end(), '\n', ' ');
-  return reason;
-}
-
-[[noreturn]] void refuse_library(const std::string& reason) {
-  throw Error(Failure::kFailed, "library-missing",
-              fmt::format("OpenBLAS cannot be loaded: {}", reason), {},
-              "install it (libopenblas0), or measure weights alone with --probe-tokens 0");
-}
-
-template <class Function>
-void find_function(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) refuse_library(last_reason());
-}
-
-void* open_library(const std::string& path) {
-  return ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-}
-
 OpenblasLibrary load_openblas() {
-  void* library = open_library(kName);
-  if (library == nullptr) {
-    const std::string reason = last_reason();  // of the name that a user can do something about
-    library = open_library(std::string(CONTOURFUSE_OPENBLAS_FOLDER "/") + kName);
-    if (library == nullptr) refuse_library(reason);
+  // The headers are those of this version of its interface.
+  const std::string name = "libopenblas.so.0";
+  try {
+    const SharedLibrary library(std::array{name, CONTOURFUSE_OPENBLAS_FOLDER "/" + name});
+    OpenblasLibrary functions;
+    library.find("cblas_sgemm", functions.multiply);
+    library.find("openblas_set_num_threads", functions.set_threads);
+    return functions;
+  } catch (const SharedLibraryError& error) {
+    throw Error(Failure::kFailed, "library-missing",
+                fmt::format("OpenBLAS cannot be loaded: {}", error.what()), {},
+                "install it (libopenblas0), or measure weights alone with --probe-tokens 0");
   }
-  OpenblasLibrary functions;
-  find_function(library, "cblas_sgemm", functions.multiply);
-  find_function(library, "openblas_set_num_threads", functions.set_threads);
-  return functions;
 }
 
 }  // namespace

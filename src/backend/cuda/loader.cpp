@@ -1,15 +1,17 @@
 // The module is opened late and never closed: backends are made of its code.
 #include "contourfuse/backend/cuda/loader.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
 #include "contourfuse/core/error.hpp"
+#include "contourfuse/io/shared_library.hpp"
 
 namespace contourfuse {
 namespace fs = std::filesystem;
@@ -17,14 +19,6 @@ namespace {
 
 constexpr const char* kPathVariable = "CONTOURFUSE_CUDA_MODULE";
 constexpr const char* kFileName = "libcontourfuse_cuda.so";
-
-/// The system's words for the last failure, on one line.
-std::string dl_failure() {
-  const char* said = ::dlerror();
-  std::string text = said == nullptr ? "unknown reason" : said;
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
 
 std::string no_file(std::span<const fs::path> paths) {
   if (::secure_getenv(kPathVariable) != nullptr && paths.size() == 1) {
@@ -59,15 +53,17 @@ CudaLoad load_cuda_module(std::span<const fs::path> paths) {
   });
   if (path == paths.end()) return {nullptr, no_file(paths), true};
 
-  // An absolute path, since a bare name would be searched for elsewhere. Everything is bound now: a
-  // symbol that lacks is a reason here and would be the program's end later.
-  void* const library =
-      ::dlopen(fs::absolute(*path).c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr) {
-    return {nullptr, fmt::format("the CUDA module cannot be loaded: {}", dl_failure()), false};
+  std::optional<SharedLibrary> library;
+  try {
+    // An absolute path, since a bare name would be searched for elsewhere.
+    library.emplace(std::array{fs::absolute(*path).string()});
+  } catch (const SharedLibraryError& error) {
+    return {nullptr, fmt::format("the CUDA module cannot be loaded: {}", error.what()), false};
   }
-  const auto function = reinterpret_cast<CudaModuleFunction*>(::dlsym(library, kCudaModuleSymbol));
-  if (function == nullptr) {
+  CudaModuleFunction* function = nullptr;
+  try {
+    library->find(kCudaModuleSymbol, function);
+  } catch (const SharedLibraryError&) {
     return {nullptr, fmt::format("{} is no CUDA module of contourfuse", path->string()), false};
   }
   const CudaModule* const module = function();
