@@ -90,8 +90,9 @@ class Scene:
 
 def different(left, right):
     """Names that differ between two trees. Of `left == right` pytest would explain every byte, for minutes where it is told to be
-    thorough (CI=true)."""
-    left, right = left or {}, right or {}
+    thorough (CI=true). One that is absent differs from an empty one, by the name "."."""
+    if left is None or right is None:
+        return [] if left is right else ["."]
     return sorted(name for name in left.keys() | right.keys() if left.get(name, "absent") != right.get(name, "absent"))
 
 
