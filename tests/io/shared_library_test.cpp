@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include <cstddef>
 #include <string>
 #include <vector>
 
