@@ -17,18 +17,28 @@ esac
 
 jobs=$(nproc)
 failed=()
-# step NAME COMMAND...: runs it, says how long it took, and remembers a failure.
+logs=build/check
+rm -rf "$logs"
+mkdir -p "$logs"
+# step NAME COMMAND...: runs it, says how long it took, and remembers a failure and what it printed.
 step() {
   local name=$1 start=$SECONDS
   shift
   printf '\n== %s\n' "$name"
-  if "$@"; then
+  if "$@" 2>&1 | tee "$logs/$name"; then
     printf '== %s: passed, %d s\n' "$name" $((SECONDS - start))
   else
     printf '== %s: FAILED, %d s\n' "$name" $((SECONDS - start))
     failed+=("$name")
     return 1
   fi
+}
+
+# What a failed step printed: of CTest the tests that failed, of anything else the end.
+excerpt() {
+  local tests
+  tests=$(awk '/^ *(Start +[0-9]+:|[0-9]+\/[0-9]+ Test +#|[0-9]+% tests)/ { shown = /\*\*\*/ && !/\*\*\*Skipped/ } shown' "$1")
+  tail -n 300 <<<"${tests:-$(tail -n 50 "$1")}"
 }
 
 build() {
@@ -71,6 +81,11 @@ else
 fi
 
 if ((${#failed[@]})); then
+  # Once more at the end, where it is looked for in a long log.
+  for name in "${failed[@]}"; do
+    printf '\n== %s: FAILED, as above:\n' "$name"
+    excerpt "$logs/$name"
+  done
   printf '\ncheck: FAILED after %d s: %s\n' "$SECONDS" "$(IFS=,; echo "${failed[*]}")"
   exit 1
 fi
