@@ -12,6 +12,7 @@
 #include "contourfuse/core/error.hpp"
 #include "cuda_sweep/emulated_sweep.hpp"
 #include "grid/grid_buffers.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {
@@ -219,23 +220,17 @@ TEST(DeviceGrid, LeavesAMatrixOfZeroDeltasAlone) {
   }
 }
 
-/// The message of the error that a measurement ends with.
-std::string failure(SweepBackend& backend, const GridJob& job) {
-  try {
-    static_cast<void>(backend.measure(job, {.threads = 1}));
-  } catch (const Error& error) {
-    return error.kind() + ": " + error.what();
-  }
-  return "none";
+Error failure_of(SweepBackend& backend, const GridJob& job) {
+  return test::error_of([&] { static_cast<void>(backend.measure(job, {.threads = 1})); });
 }
 
 TEST(DeviceGrid, RefusesWhatTheCpuRefuses) {
   EmulatedSweep sweep;
   const auto cpu = make_cpu_sweep_backend();
   const auto expect_refused = [&](const GridFixture& fixture, const char* kind) {
-    const std::string refused = failure(*sweep.backend, fixture.job);
-    EXPECT_THAT(refused, testing::StartsWith(kind));
-    EXPECT_EQ(refused, failure(*cpu, fixture.job));
+    const Error refused = failure_of(*sweep.backend, fixture.job);
+    EXPECT_EQ(refused.kind(), kind);
+    EXPECT_STREQ(refused.what(), failure_of(*cpu, fixture.job).what());
   };
   const std::size_t count = 9000;
   const MatrixSpec spec{100, 110, 90, 100, DType::kF16, DType::kBF16};
@@ -332,7 +327,8 @@ TEST(DeviceGrid, FailsCleanlyWhateverCallFails) {
     const std::uint64_t made = sweep.ledger.calls;
     if (call <= made) continue;
     sweep.ledger.failing_call = call;
-    EXPECT_THAT(failure(*sweep.backend, fixture.job), testing::StartsWith("device-")) << call;
+    EXPECT_THAT(failure_of(*sweep.backend, fixture.job).kind(), testing::StartsWith("device-"))
+        << call;
     if (call % 2 == 0) {
       const std::uint64_t done = sweep.ledger.work;
       sweep.backend.reset();
@@ -348,7 +344,7 @@ TEST(DeviceGrid, SaysThatADeviceIsTooSmall) {
   EmulatedSweep sweep(Devices{{.memory = 100'000}});
   GridFixture fixture = of_spec({100, 500, 100, 500});
   fixture.job.values = {1};
-  EXPECT_THAT(failure(*sweep.backend, fixture.job), testing::StartsWith("device-memory"));
+  EXPECT_THAT(failure_of(*sweep.backend, fixture.job).kind(), testing::StartsWith("device-memory"));
 }
 
 }  // namespace

@@ -331,7 +331,7 @@ def test_killed_anywhere_it_can_be_undone_or_finished(tmp_path, large):
 def test_two_runs_on_one_model(tmp_path, large):
     base, delta = large
     model = copy_of(base, tmp_path / "model")
-    process = start("fuse", "--model", model, "--weights", delta, "--in-place", "--undo", tmp_path / "a", "--limit-rate", "30MB")
+    process = start("fuse", "--model", model, "--weights", delta, "--in-place", "--undo", tmp_path / "a", "--limit-rate", "2MB")
     try:
         deadline = time.monotonic() + 30
         while not list(tmp_path.glob("a.partial-*")):

@@ -49,10 +49,12 @@ def test_killed_at_random_moments(scene):
         process.communicate()
         out = scene.check_now(made)
         whole += out == made
+        # On a machine whose speed changes, a fifth of the runs is done before.
+        took *= 0.9 if out == made else 1.03
         if out is None or old:
             run(*words, *more, "--resume", expect=DONE)
             assert not different(scene.check_now(made, partials=False), made), moment
         shutil.rmtree(scene.out)
         scene.forget()
-    print(f"{took:.3f} s a run, {whole} of {MOMENTS} were done before")
+    print(f"{whole} of {MOMENTS} runs were done before; the last was given {took:.3f} s at most")
     assert whole < MOMENTS * 3 / 4

@@ -10,6 +10,7 @@
 
 #include "contourfuse/neuron/recipe.hpp"
 #include "fusion/fusing.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -27,7 +28,7 @@ class Diff : public testing::Test {
     return diff_checkpoints((folder_.path() / "a.safetensors").string(),
                             (folder_.path() / "b.safetensors").string(), all, execution);
   }
-  test::TestFolder folder_{};
+  test::TemporaryFolder folder_{};
 };
 
 template <class Value>

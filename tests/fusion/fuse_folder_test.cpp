@@ -14,6 +14,7 @@
 #include "contourfuse/fusion/journal.hpp"
 #include "contourfuse/fusion/manifest.hpp"
 #include "fusion/fusing.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {

@@ -15,19 +15,10 @@
 #include "contourfuse/fusion/plan.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse::test {
-
-/// The error that `work` ends with; kind "none" if it ends well.
-template <class Work>
-Error error_of(Work work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(Failure::kFailed, "none", "no error");
-}
 
 /// A tiny checkpoint in `base`, room for a delta in `delta`, and settings that fuse them.
 class Fusing : public testing::Test {
@@ -53,7 +44,7 @@ class Fusing : public testing::Test {
     return error_of([&] { static_cast<void>(plan_fuse(settings)); });
   }
 
-  TestFolder folder{};
+  TemporaryFolder folder{};
   FuseSettings settings{};
 };
 

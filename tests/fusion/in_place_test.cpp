@@ -11,6 +11,7 @@
 #include "contourfuse/fusion/manifest.hpp"
 #include "contourfuse/fusion/undo.hpp"
 #include "fusion/fusing.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {

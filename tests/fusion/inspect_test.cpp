@@ -7,6 +7,7 @@
 #include "contourfuse/neuron/bank.hpp"
 #include "contourfuse/neuron/recipe.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -29,7 +30,7 @@ NeuronBank small_bank() {
 }
 
 TEST(Inspect, ACheckpoint) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   test::write_tiny_checkpoint(folder.path());
   const std::string expected =
       R"({"kind":"checkpoint","family":"llama","layers":[{"layer":0,"kind":"global",)"
@@ -45,7 +46,7 @@ TEST(Inspect, ACheckpoint) {
 }
 
 TEST(Inspect, SaysWhenAManifestIsDamaged) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   test::write_tiny_checkpoint(folder.path());
   test::write_bytes(folder.path() / "contourfuse.json", "{}\n");
   const auto document = inspect(folder.path().string(), {});
@@ -54,7 +55,7 @@ TEST(Inspect, SaysWhenAManifestIsDamaged) {
 }
 
 TEST(Inspect, AFile) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   const auto path = folder.path() / "x.safetensors";
   test::write_bytes(
       path, test::safetensors_bytes({{"a", "U8", "[2,1]", "xy"}, {"b", "F64", "[]", "01234567"}}));
@@ -65,7 +66,7 @@ TEST(Inspect, AFile) {
 }
 
 TEST(Inspect, ABank) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   const auto path = folder.path() / "bank.safetensors";
   write_bank(small_bank(), path, Durability::kNone);
   const auto document = inspect(path.string(), {});
@@ -78,7 +79,7 @@ TEST(Inspect, ABank) {
 }
 
 TEST(Inspect, ADeltaAndItsCells) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   DeltaRecipe recipe;
   recipe.stored = false;
   recipe.seed = 7;
@@ -103,7 +104,7 @@ TEST(Inspect, ADeltaAndItsCells) {
 }
 
 TEST(Inspect, ADeltaOfAnotherTool) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   test::write_bytes(folder.path() / "d.safetensors",
                     test::safetensors_bytes({{test::kGate, "F32", "[0]", ""}}));
   const auto document = inspect(folder.path().string(), {});

@@ -11,6 +11,8 @@
 #include "contourfuse/core/error.hpp"
 #include "fusion/fusing.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -76,7 +78,7 @@ class Journals : public testing::Test {
     return test::read_bytes(path());
   }
 
-  test::TestFolder folder{};
+  test::TemporaryFolder folder{};
   nlohmann::json run{{"schema", "contourfuse.journal/1"},
                      {"layers", {5, 11}},
                      {"parameters", nlohmann::json::object()}};

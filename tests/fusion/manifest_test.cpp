@@ -9,6 +9,7 @@
 
 #include "contourfuse/core/error.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -64,7 +65,7 @@ class Manifest : public testing::Test {
     return make_manifest(plan_, report_, {{"config.json", 10, std::string(32, 'e')}});
   }
 
-  test::TestFolder folder_{};
+  test::TemporaryFolder folder_{};
   FusePlan plan_{};
   FuseReport report_{};
 };

@@ -1,49 +1,24 @@
 // A checkpoint of a few hundred bytes, written by hand, for the tests of this layer.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
+
 namespace contourfuse::test {
 
 namespace fs = std::filesystem;
-
-/// A folder of its own, removed with all that is in it.
-class TestFolder {
- public:
-  TestFolder() {
-    std::string pattern = testing::TempDir() + "contourfuse-fusion-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  ~TestFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_{};
-};
 
 inline std::string read_bytes(const fs::path& path) {
   std::string bytes(fs::file_size(path), '\0');
   std::ifstream(path, std::ios::binary)
       .read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return bytes;
-}
-
-inline void write_bytes(const fs::path& path, const std::string& bytes) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 struct TinyTensor {

@@ -9,6 +9,8 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "fusion/fusing.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -209,7 +211,7 @@ class OutsideHash : public testing::Test {
     return changed;
   }
 
-  test::TestFolder folder{};
+  test::TemporaryFolder folder{};
   UndoRecord record{};
   std::string bytes{};
 };

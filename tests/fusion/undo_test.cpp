@@ -9,6 +9,7 @@
 #include "contourfuse/io/hash.hpp"
 #include "fusion/fusing.hpp"
 #include "fusion/undo_file.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {

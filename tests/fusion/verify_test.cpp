@@ -12,6 +12,7 @@
 #include "contourfuse/fusion/manifest.hpp"
 #include "contourfuse/io/hash.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -126,7 +127,7 @@ class Verify : public testing::Test {
     return report;
   }
 
-  test::TestFolder folder_{};
+  test::TemporaryFolder folder_{};
 };
 
 TEST_F(Verify, AnIntactOnePasses) {

@@ -5,9 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include "host_cuda/caught_error.hpp"
 #include "host_cuda/launch.hpp"
 #include "host_cuda/planted_kernels.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse::host_cuda {
 namespace {
@@ -23,10 +23,10 @@ void use_device(std::uint32_t device, bool check_races, std::vector<std::uint32_
     for (std::uint32_t t = 0; t < kThreads; ++t) {
       if (out[t] != (t + kThreads - 1) % kThreads) ++wrong[device];
     }
-    const CaughtError error = caught([&] {
+    const Error error = test::error_of([&] {
       launch(options, return_before_barrier<Variant::kPlanted>, 1, kThreads, out.data());
     });
-    if (error.kind != "barrier-after-exit") ++wrong[device];
+    if (error.kind() != "barrier-after-exit") ++wrong[device];
   }
 }
 

@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "host_cuda/caught_error.hpp"
 #include "host_cuda/device_runtime.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse::host_cuda {
 namespace {
@@ -117,27 +117,28 @@ TEST(Launch, SharedArraysOfAKernelAreDistinct) {
 }
 
 TEST(Launch, RefusesMoreSharedMemoryThanADeviceHas) {
-  const CaughtError error = caught([] { launch(too_much_shared_kernel, 1, 1); });
-  EXPECT_EQ(error.kind, "shared-memory");
-  EXPECT_THAT(error.what, testing::HasSubstr("launch_test.cpp:"));
+  const Error error = test::error_of([] { launch(too_much_shared_kernel, 1, 1); });
+  EXPECT_EQ(error.kind(), "shared-memory");
+  EXPECT_THAT(error.what(), testing::HasSubstr("launch_test.cpp:"));
 }
 
 TEST(Launch, RefusesShapesThatADeviceRefuses) {
   std::vector<std::uint32_t> order;
   const auto kind = [](std::uint32_t blocks, std::uint32_t threads) {
-    return caught([&] { launch(throwing_kernel, blocks, threads); }).kind;
+    return test::error_of([&] { launch(throwing_kernel, blocks, threads); }).kind();
   };
   EXPECT_EQ(kind(0, 32), "bad-launch");
   EXPECT_EQ(kind(1, 0), "bad-launch");
   EXPECT_EQ(kind(1, 1025), "bad-launch");
   EXPECT_EQ(kind(0x80000000U, 32), "bad-launch");
-  EXPECT_EQ(kind(1, 32), "");
-  EXPECT_EQ(caught([] { launch(launching_kernel, 1, 1); }).kind, "bad-launch");
+  EXPECT_EQ(kind(1, 32), "none");
+  EXPECT_EQ(test::error_of([] { launch(launching_kernel, 1, 1); }).kind(), "bad-launch");
 }
 
 TEST(Launch, PrimitivesOutsideAKernelAreErrors) {
-  EXPECT_EQ(caught([] { device::sync_block(); }).kind, "outside-a-kernel");
-  EXPECT_EQ(caught([] { static_cast<void>(device::thread_index()); }).kind, "outside-a-kernel");
+  EXPECT_EQ(test::error_of([] { device::sync_block(); }).kind(), "outside-a-kernel");
+  EXPECT_EQ(test::error_of([] { static_cast<void>(device::thread_index()); }).kind(),
+            "outside-a-kernel");
 }
 
 TEST(Launch, PassesOnWhatAKernelThrows) {
@@ -154,7 +155,7 @@ TEST(Launch, FailureUnwindsTheThreadsThatWait) {
 
 #if defined(__SANITIZE_THREAD__)
 TEST(Launch, RefusesGridsThatTheRaceCheckerCannotJudge) {
-  EXPECT_EQ(caught([] { launch(throwing_kernel, 65, 32); }).kind, "bad-launch");
+  EXPECT_EQ(test::error_of([] { launch(throwing_kernel, 65, 32); }).kind(), "bad-launch");
   EXPECT_NO_THROW(launch({.check_races = false}, throwing_kernel, 65, 32));
 }
 #endif

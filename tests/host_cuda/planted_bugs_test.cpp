@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "host_cuda/caught_error.hpp"
 #include "host_cuda/launch.hpp"
 #include "host_cuda/planted_kernels.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse::host_cuda {
 namespace {
@@ -28,11 +28,11 @@ void expect_caught(Kernel correct, Kernel planted, const char* kind) {
   for (const LaunchOptions& options : every_order()) {
     SCOPED_TRACE(describe(options));
     EXPECT_NO_THROW(run(correct, options));
-    const CaughtError error = caught([&] { run(planted, options); });
-    EXPECT_EQ(error.kind, kind);
-    EXPECT_THAT(error.what, testing::ContainsRegex("planted_kernels.hpp:[0-9]+"));
-    EXPECT_THAT(error.what, testing::ContainsRegex("block 0, thread [0-9]+"));
-    EXPECT_THAT(error.what, testing::HasSubstr(describe(options)));
+    const Error error = test::error_of([&] { run(planted, options); });
+    EXPECT_EQ(error.kind(), kind);
+    EXPECT_THAT(error.what(), testing::ContainsRegex("planted_kernels.hpp:[0-9]+"));
+    EXPECT_THAT(error.what(), testing::ContainsRegex("block 0, thread [0-9]+"));
+    EXPECT_THAT(error.what(), testing::HasSubstr(describe(options)));
   }
 }
 

@@ -5,9 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include "host_cuda/caught_error.hpp"
 #include "host_cuda/device_runtime.hpp"
 #include "host_cuda/launch.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse::host_cuda {
 namespace {
@@ -100,8 +100,8 @@ TEST(Warp, LanesMeetAsOftenAsTheyShuffle) {
 
 TEST(Warp, OperationsWantAFullWarp) {
   std::vector<std::uint32_t> out(40);
-  const CaughtError error = caught([&] { launch(ballot_kernel, 1, 40, out.data()); });
-  EXPECT_EQ(error.kind, "lane-missing");
+  const Error error = test::error_of([&] { launch(ballot_kernel, 1, 40, out.data()); });
+  EXPECT_EQ(error.kind(), "lane-missing");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "contourfuse/core/error.hpp"
-#include "io/caught_error.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse::test {
 
@@ -50,7 +50,7 @@ void expect_refusals(const std::string& folder, const std::set<std::string>& kin
   for (const auto& [file, says] : read_attacks(root)) {
     SCOPED_TRACE(file);
     const std::filesystem::path path = root / file;
-    const Error error = caught_error([&] { parse(path); });
+    const Error error = error_of([&] { parse(path); });
     EXPECT_EQ(error.kind(), file.substr(0, file.find('.')));
     EXPECT_EQ(error.failure(), failure_of(error.kind()));
     EXPECT_EQ(error.place().file, path.string());

@@ -8,8 +8,8 @@
 #include <sstream>
 #include <string>
 
-#include "caught_error.hpp"
 #include "contourfuse/io/safetensors.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {
@@ -42,7 +42,8 @@ TEST(Attacks, EachIsRefusedForItsRuleWithItsPlace) {
   for (const auto& [file, expected] : read_expected()) {
     SCOPED_TRACE(file);
     const fs::path path = kAttacks / file;
-    const Error error = caught_error([&path] { static_cast<void>(read_safetensors_header(path)); });
+    const Error error =
+        test::error_of([&path] { static_cast<void>(read_safetensors_header(path)); });
     EXPECT_EQ(error.kind(), file.substr(0, file.find('.')));
     EXPECT_EQ(error.failure(), Failure::kBadInput);
     EXPECT_EQ(error.place().file, path.string());

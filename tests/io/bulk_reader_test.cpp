@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "caught_error.hpp"
 #include "random_pieces.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -27,7 +27,7 @@ class Reading : public testing::Test {
                               std::span(content).subspan(range.begin, range.end - range.begin));
   }
 
-  const TemporaryFolder folder{};
+  const test::TemporaryFolder folder{};
   const std::filesystem::path path = folder / "f";
   std::vector<std::byte> content{};
 };
@@ -61,7 +61,7 @@ TEST_F(Reading, AnEarlyEndIsAnError) {
     PageBuffer buffer(20'000);
     for (const std::uint64_t offset : {9000U, 10'000U, 12'288U, 50'000U}) {
       const Error error =
-          caught_error([&] { reader.read_in_place(offset, buffer.place(offset, 9000)); });
+          test::error_of([&] { reader.read_in_place(offset, buffer.place(offset, 9000)); });
       EXPECT_EQ(error.kind(), "io-short-read") << offset;
       EXPECT_EQ(error.place().file, path.string());
     }
@@ -81,7 +81,7 @@ TEST_F(Reading, AFileThatWasTruncatedMeanwhileIsAnError) {
     for (const ByteRange& range :
          {ByteRange{90'000, 190'000}, {100'010, 100'020}, {200'000, 200'001}}) {
       const std::span<std::byte> out = buffer.place(range.begin, range.end - range.begin);
-      const Error error = caught_error([&] { reader.read_in_place(range.begin, out); });
+      const Error error = test::error_of([&] { reader.read_in_place(range.begin, out); });
       EXPECT_EQ(error.kind(), "io-short-read");
       EXPECT_EQ(error.failure(), Failure::kFailed);
       EXPECT_EQ(error.place().file, path.string());

@@ -8,7 +8,7 @@
 
 #include "contourfuse/io/page_buffer.hpp"
 #include "random_pieces.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -17,7 +17,7 @@ class Writing : public testing::TestWithParam<std::tuple<CopyMethod, bool>> {};
 
 TEST_P(Writing, GivesTheSourceWithItsEdits) {
   const auto [copying, direct] = GetParam();
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(200'005, 1);
   File::create(folder / "source").write(0, content);
   const File source = File::open(folder / "source");

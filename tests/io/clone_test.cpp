@@ -7,13 +7,13 @@
 #include <algorithm>
 
 #include "random_pieces.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
 
 TEST(Clone, GivesTheWholeContentOrAnotherMethod) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(100'001, 1);
   File::create(folder / "source").write(0, content);
   const File source = File::open(folder / "source");
@@ -26,7 +26,7 @@ TEST(Clone, GivesTheWholeContentOrAnotherMethod) {
 }
 
 TEST(CopyRange, CopiesToTheSamePlace) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(100'001, 1);
   File::create(folder / "source").write(0, content);
   const File source = File::open(folder / "source");

@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <thread>
 
-#include "caught_error.hpp"
 #include "random_pieces.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -45,7 +45,7 @@ void write_pieces(DirectWriter& writer, std::span<const std::byte> content,
 }
 
 TEST(DirectWriter, WritesWhatPlainWritesDo) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   unsigned seed = 0;
   for (const std::size_t size :
        {std::size_t{1}, std::size_t{4095}, kDirectBlock, kDirectBlock + 1, std::size_t{200'003}}) {
@@ -65,7 +65,7 @@ TEST(DirectWriter, WritesWhatPlainWritesDo) {
 }
 
 TEST(DirectWriter, TakesPiecesFromAllThreads) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(400'001, 1);
   for (unsigned seed = 0; seed < 8; ++seed) {
     const auto path = folder / std::to_string(seed);
@@ -78,7 +78,7 @@ TEST(DirectWriter, TakesPiecesFromAllThreads) {
 }
 
 TEST(DirectWriter, KeepsWhatTheFileHolds) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(300'007, 1);
   for (unsigned seed = 0; seed < 6; ++seed) {
     const auto pieces = random_pieces(content.size(), 20'000, seed);
@@ -100,7 +100,7 @@ TEST(DirectWriter, KeepsWhatTheFileHolds) {
 }
 
 TEST(DirectWriter, WritesNoBlockThatIsKeptWhole) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(3 * kDirectBlock, 1);
   File file = File::create(folder / "f");
   file.write(0, random_bytes(content.size(), 2));
@@ -118,7 +118,7 @@ TEST(DirectWriter, WritesNoBlockThatIsKeptWhole) {
 }
 
 TEST(DirectWriter, NeverMakesTheFileLongerThanItIsInTheEnd) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(2 * kDirectBlock + 100, 1);
   for (const std::uint64_t cut : {std::uint64_t{0}, std::uint64_t{5000}, 2 * kDirectBlock + 50}) {
     const auto path = folder / std::to_string(cut);
@@ -139,17 +139,17 @@ TEST(DirectWriter, NeverMakesTheFileLongerThanItIsInTheEnd) {
 }
 
 TEST(DirectWriter, AMissingPieceIsNoticed) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   File file = File::create(folder / "f");
   DirectWriter writer(file, 10'000);
   if (writer.refused()) GTEST_SKIP() << "the filesystem takes no direct writes";
   PageBuffer buffer(10'000);
   writer.write(0, buffer.place(0, 5000));
-  EXPECT_EQ(caught_error([&] { writer.finish(); }).kind(), "internal");
+  EXPECT_EQ(test::error_of([&] { writer.finish(); }).kind(), "internal");
 }
 
 TEST(DirectWriter, GoesThroughTheCacheWhereDirectTransfersAreRefused) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(100'003, 5);
   File file = File::create(folder / "f");
   std::filesystem::rename(folder / "f", folder / "g");  // no second descriptor by that name
@@ -161,7 +161,7 @@ TEST(DirectWriter, GoesThroughTheCacheWhereDirectTransfersAreRefused) {
 }
 
 TEST(DirectWriter, GoesOnThroughTheCacheAfterARefusedTransfer) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const auto content = random_bytes(100'003, 5);
   File file = File::create(folder / "f");
   DirectWriter writer(file, content.size());

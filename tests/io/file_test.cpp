@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "caught_error.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -34,11 +34,11 @@ std::string read_at(const File& file, std::uint64_t offset, std::size_t bytes) {
 }
 
 Error refused_open(const fs::path& path) {
-  return caught_error([&path] { static_cast<void>(File::open(path)); });
+  return test::error_of([&path] { static_cast<void>(File::open(path)); });
 }
 
 TEST(File, ReadsBackWhatWasWrittenAtAnyOffset) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   File file = File::create(folder / "f");
   file.write(5, bytes_of("world"));
   file.write(0, bytes_of("hello"));
@@ -51,10 +51,10 @@ TEST(File, ReadsBackWhatWasWrittenAtAnyOffset) {
 }
 
 TEST(File, EarlyEndIsAnErrorWithTheMissingBytes) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "0123456789", false);
   const File file = File::open(folder / "f");
-  const Error error = caught_error([&file] { read_at(file, 4, 20); });
+  const Error error = test::error_of([&file] { read_at(file, 4, 20); });
   EXPECT_EQ(error.kind(), "io-short-read");
   EXPECT_EQ(error.failure(), Failure::kFailed);
   EXPECT_EQ(error.place().file, (folder / "f").string());
@@ -62,12 +62,12 @@ TEST(File, EarlyEndIsAnErrorWithTheMissingBytes) {
   EXPECT_EQ(error.place().bytes->begin, 10U);
   EXPECT_EQ(error.place().bytes->end, 24U);
   const Error far =
-      caught_error([&file] { read_at(file, std::numeric_limits<std::uint64_t>::max() - 1, 8); });
+      test::error_of([&file] { read_at(file, std::numeric_limits<std::uint64_t>::max() - 1, 8); });
   EXPECT_EQ(far.kind(), "io-short-read");
 }
 
 TEST(File, RefusesWhatIsNoRegularFileWithoutWaiting) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
   fs::create_directory(folder / "folder");
   fs::create_symlink(folder / "folder", folder / "link");
@@ -92,7 +92,7 @@ TEST(File, RefusesWhatIsNoRegularFileWithoutWaiting) {
 }
 
 TEST(File, RefusesAbsentAndForbiddenFiles) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "x", false);
   fs::create_symlink(folder / "nothing", folder / "dangling");
   EXPECT_EQ(refused_open(folder / "absent").kind(), "file-missing");
@@ -107,18 +107,18 @@ TEST(File, RefusesAbsentAndForbiddenFiles) {
 }
 
 TEST(File, FollowsALinkToAFile) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "content", false);
   fs::create_symlink("f", folder / "link");
   EXPECT_EQ(read_text(folder / "link", 100), "content");
 }
 
 TEST(File, CreateRefusesWhatExists) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "kept", false);
   fs::create_symlink(folder / "elsewhere", folder / "link");
   for (const char* const name : {"f", "link"}) {
-    const Error error = caught_error([&] { static_cast<void>(File::create(folder / name)); });
+    const Error error = test::error_of([&] { static_cast<void>(File::create(folder / name)); });
     EXPECT_EQ(error.kind(), "file-exists");
   }
   EXPECT_EQ(read_text(folder / "f", 100), "kept");
@@ -127,14 +127,14 @@ TEST(File, CreateRefusesWhatExists) {
 
 TEST(File, AFullDiskIsNamedWithItsBytes) {
   if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full";
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   // A file of this process whose descriptor leads to the device that is always full.
   File file = File::create(folder / "f");
   const int full = ::open("/dev/full", O_RDWR | O_CLOEXEC);
   ASSERT_GE(full, 0);
   ASSERT_EQ(::dup2(full, file.descriptor()), file.descriptor());
   ::close(full);
-  const Error error = caught_error([&file] { file.write(100, bytes_of("abc")); });
+  const Error error = test::error_of([&file] { file.write(100, bytes_of("abc")); });
   EXPECT_EQ(error.kind(), "io-no-space");
   EXPECT_EQ(error.failure(), Failure::kFailed);
   EXPECT_EQ(error.place().file, (folder / "f").string());
@@ -145,7 +145,7 @@ TEST(File, AFullDiskIsNamedWithItsBytes) {
 }
 
 TEST(File, ShortWritesAreContinuedUntilTheLimitThatIsThenNamed) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -153,7 +153,7 @@ TEST(File, ShortWritesAreContinuedUntilTheLimitThatIsThenNamed) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
   File file = File::create(folder / "f");
   const std::vector<std::byte> bytes(1500);
-  const Error error = caught_error([&] { file.write(0, bytes); });
+  const Error error = test::error_of([&] { file.write(0, bytes); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_EQ(error.kind(), "io-too-large");
@@ -164,7 +164,7 @@ TEST(File, ShortWritesAreContinuedUntilTheLimitThatIsThenNamed) {
 }
 
 TEST(File, AllocateGivesTheSizeAndNeverShortens) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   File file = File::create(folder / "f");
   file.allocate(0);
   EXPECT_EQ(file.size(), 0U);
@@ -173,14 +173,14 @@ TEST(File, AllocateGivesTheSizeAndNeverShortens) {
   file.allocate(10);
   EXPECT_EQ(file.size(), 100'000U);
   const Error error =
-      caught_error([&file] { file.allocate(std::numeric_limits<std::uint64_t>::max()); });
+      test::error_of([&file] { file.allocate(std::numeric_limits<std::uint64_t>::max()); });
   EXPECT_EQ(error.kind(), "io-too-large");
   file.start_writeback(0, 100'000);
   file.start_writeback(std::numeric_limits<std::uint64_t>::max(), 1);
 }
 
 TEST(File, IdentityChangesWithTheContent) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   File file = File::create(folder / "f");
   const FileIdentity before = file.identity();
   EXPECT_EQ(before, File::open(folder / "f").identity());
@@ -192,7 +192,7 @@ TEST(File, IdentityChangesWithTheContent) {
 }
 
 TEST(File, MovesItsDescriptor) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   File first = File::create(folder / "f");
   const int descriptor = first.descriptor();
   File second(std::move(first));
@@ -208,39 +208,39 @@ TEST(File, MovesItsDescriptor) {
 }
 
 TEST(Text, IsReplacedWholeAndLeavesNothingElse) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "first, and longer", true);
   write_text(folder / "f", "second", true);
   EXPECT_EQ(read_text(folder / "f", 6), "second");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
   fs::create_directory(folder / "d");
-  EXPECT_EQ(caught_error([&folder] { write_text(folder / "d", "x", false); }).kind(),
+  EXPECT_EQ(test::error_of([&folder] { write_text(folder / "d", "x", false); }).kind(),
             "file-not-usable");
-  EXPECT_EQ(caught_error([&folder] { write_text(folder / "no" / "f", "x", false); }).kind(),
+  EXPECT_EQ(test::error_of([&folder] { write_text(folder / "no" / "f", "x", false); }).kind(),
             "file-missing");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 2);
 }
 
 TEST(Text, LongerThanAllowedIsRefused) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "1234567", false);
-  const Error error = caught_error([&folder] { static_cast<void>(read_text(folder / "f", 6)); });
+  const Error error = test::error_of([&folder] { static_cast<void>(read_text(folder / "f", 6)); });
   EXPECT_EQ(error.kind(), "file-too-large");
   EXPECT_EQ(error.failure(), Failure::kBadInput);
 }
 
 TEST(File, OpenedToChangeKeepsWhatIsNotWritten) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "one two", false);
   File::open_to_change(folder / "f").write(4, bytes_of("TWO"));
   EXPECT_EQ(read_text(folder / "f", 100), "one TWO");
-  EXPECT_EQ(caught_error([&] { File::open_to_change(folder / "g"); }).kind(), "file-missing");
-  EXPECT_EQ(caught_error([&] { File::open_to_change(folder.path()); }).failure(),
+  EXPECT_EQ(test::error_of([&] { File::open_to_change(folder / "g"); }).kind(), "file-missing");
+  EXPECT_EQ(test::error_of([&] { File::open_to_change(folder.path()); }).failure(),
             Failure::kBadInput);
 }
 
 TEST(File, IsHeldByOneUntilThatOneGoes) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "f", "", false);
   const File second = File::open(folder / "f");
   {
@@ -253,9 +253,9 @@ TEST(File, IsHeldByOneUntilThatOneGoes) {
 }
 
 TEST(SyncFolder, NamesAFolderThatIsMissing) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   EXPECT_NO_THROW(sync_folder(folder.path()));
-  EXPECT_EQ(caught_error([&folder] { sync_folder(folder / "absent"); }).place().file,
+  EXPECT_EQ(test::error_of([&folder] { sync_folder(folder / "absent"); }).place().file,
             (folder / "absent").string());
 }
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <string>
 
-#include "caught_error.hpp"
 #include "contourfuse/io/file.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(MakeFolders, MakesThoseAbove) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   make_folders(folder / "a" / "b" / "c", true);
   EXPECT_TRUE(fs::is_directory(folder / "a" / "b" / "c"));
   make_folders(folder / "a" / "b" / "c", true);
@@ -25,19 +25,19 @@ TEST(MakeFolders, MakesThoseAbove) {
 }
 
 TEST(MakeFolders, NamesTheOneThatCannotBe) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "file", "text", false);
-  const Error below = caught_error([&] { make_folders(folder / "file" / "b" / "c", true); });
+  const Error below = test::error_of([&] { make_folders(folder / "file" / "b" / "c", true); });
   EXPECT_EQ(below.place().file, (folder / "file").string());
-  const Error same = caught_error([&] { make_folders(folder / "file", true); });
+  const Error same = test::error_of([&] { make_folders(folder / "file", true); });
   EXPECT_EQ(same.kind(), "file-exists");
   const std::string name(300, 'n');
-  EXPECT_EQ(caught_error([&] { make_folders(folder / name, true); }).place().file,
+  EXPECT_EQ(test::error_of([&] { make_folders(folder / name, true); }).place().file,
             (folder / name).string());
 }
 
 TEST(ListFolder, HasEveryEntry) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   make_folders(folder / "folder", true);
   write_text(folder / ".hidden", "", false);
   auto found = list_folder(folder.path());
@@ -47,17 +47,17 @@ TEST(ListFolder, HasEveryEntry) {
 }
 
 TEST(ListFolder, NamesTheOneThatIsNone) {
-  const TemporaryFolder folder;
-  EXPECT_EQ(caught_error([&] { static_cast<void>(list_folder(folder / "none")); }).kind(),
+  const test::TemporaryFolder folder;
+  EXPECT_EQ(test::error_of([&] { static_cast<void>(list_folder(folder / "none")); }).kind(),
             "file-missing");
   write_text(folder / "file", "", false);
-  const Error error = caught_error([&] { static_cast<void>(list_folder(folder / "file")); });
+  const Error error = test::error_of([&] { static_cast<void>(list_folder(folder / "file")); });
   EXPECT_EQ(error.kind(), "file-not-usable");
   EXPECT_EQ(error.place().file, (folder / "file").string());
 }
 
 TEST(RemoveTree, TakesAllBelow) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   make_folders(folder / "a" / "b", false);
   write_text(folder / "a" / "b" / "file", "text", false);
   remove_tree(folder / "a");
@@ -66,9 +66,9 @@ TEST(RemoveTree, TakesAllBelow) {
 }
 
 TEST(RemoveTree, SaysWhatItCannot) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "file", "text", false);
-  const Error error = caught_error([&] { remove_tree(folder / "file" / "below"); });
+  const Error error = test::error_of([&] { remove_tree(folder / "file" / "below"); });
   EXPECT_EQ(error.place().file, (folder / "file" / "below").string());
 }
 

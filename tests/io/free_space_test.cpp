@@ -9,9 +9,9 @@
 #include <limits>
 #include <optional>
 
-#include "caught_error.hpp"
 #include "io/quota.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -19,12 +19,12 @@ namespace {
 constexpr std::uint64_t kTooMuch = std::numeric_limits<std::uint64_t>::max();
 
 TEST(FreeSpace, IsRequiredOfTheFolderThatWillHoldTheOutput) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   EXPECT_TRUE(has_space(folder / "out", 0));
   EXPECT_TRUE(has_space(folder / "out", 4096));
   EXPECT_FALSE(has_space(folder / "out", kTooMuch));
   require_space(folder / "out", {.bytes = 4096});
-  const Error error = caught_error([&] {
+  const Error error = test::error_of([&] {
     require_space(folder / "out", {.what = "the delta", .bytes = kTooMuch, .hint = "try less"});
   });
   EXPECT_EQ(error.kind(), "io-no-space");
@@ -36,14 +36,14 @@ TEST(FreeSpace, IsRequiredOfTheFolderThatWillHoldTheOutput) {
 }
 
 TEST(FreeSpace, GivesTheFailureThatIsAskedFor) {
-  const TemporaryFolder folder;
-  const Error error = caught_error(
+  const test::TemporaryFolder folder;
+  const Error error = test::error_of(
       [&] { require_space(folder / "out", {.bytes = kTooMuch, .failure = Failure::kBadInput}); });
   EXPECT_EQ(error.failure(), Failure::kBadInput);
 }
 
 TEST(FreeSpace, IsThatOfTheNearestFolderThatIsThere) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   EXPECT_FALSE(has_space(folder / "a/b/c/", kTooMuch));
   EXPECT_FALSE(has_space("out", kTooMuch));
   EXPECT_FALSE(has_space("out/", kTooMuch));

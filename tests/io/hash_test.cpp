@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "contourfuse/io/file.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -52,7 +52,7 @@ TEST(Hash, MovesItsStateAndMayBeAskedMoreThanOnce) {
 }
 
 TEST(Hash, OfAFileIsThatOfItsBytes) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   // Around the size of the buffer in which a file is read.
   for (const std::size_t bytes : {0U, 1U, (1U << 20) - 1, 1U << 20, (1U << 20) + 1, 3'000'001U}) {
     write_text(folder / "f", pattern(bytes), false);

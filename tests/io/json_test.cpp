@@ -6,15 +6,15 @@
 
 #include <string>
 
-#include "caught_error.hpp"
 #include "contourfuse/io/file.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
 
 Error refused(const std::string& text) {
-  return caught_error([&text] { static_cast<void>(parse_json(text, "f.json")); });
+  return test::error_of([&text] { static_cast<void>(parse_json(text, "f.json")); });
 }
 
 std::string nested(int depth) {
@@ -95,12 +95,12 @@ TEST(Json, RefusesWhatIsNotJson) {
 }
 
 TEST(Json, ReadsAFileAndNamesIt) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "config.json", R"({"a":[1,2]})", false);
   EXPECT_EQ(read_json(folder / "config.json")["a"][1], 2);
   write_text(folder / "config.json", "{", false);
   const Error error =
-      caught_error([&folder] { static_cast<void>(read_json(folder / "config.json")); });
+      test::error_of([&folder] { static_cast<void>(read_json(folder / "config.json")); });
   EXPECT_EQ(error.place().file, (folder / "config.json").string());
 }
 
@@ -118,14 +118,14 @@ TEST(JsonWholeNumber, RefusesEverythingElse) {
                                   "[2]", "{}", "18446744073709551616"}) {
     SCOPED_TRACE(value);
     const nlohmann::json object = parse_json(fmt::format(R"({{"n":{}}})", value), "f");
-    const Error error = caught_error(
+    const Error error = test::error_of(
         [&object] { static_cast<void>(optional_whole_number(object, "n", 1, 10, "f.json")); });
     EXPECT_EQ(error.kind(), "json-field");
     EXPECT_EQ(error.failure(), Failure::kBadInput);
     EXPECT_EQ(error.place().file, "f.json");
     EXPECT_NE(error.message().find("\"n\""), std::string::npos);
   }
-  EXPECT_EQ(caught_error([] {
+  EXPECT_EQ(test::error_of([] {
               static_cast<void>(optional_whole_number(nlohmann::json::array(), "n", 1, 2, "f"));
             }).kind(),
             "json-field");

@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include "caught_error.hpp"
 #include "random_pieces.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -38,7 +38,7 @@ class Mapping : public testing::Test {
     return testing::AssertionFailure() << "other bytes";
   }
 
-  const TemporaryFolder folder{};
+  const test::TemporaryFolder folder{};
   const std::filesystem::path path = folder / "f";
   const std::vector<std::byte> content = random_bytes(kBytes, 5);
 };
@@ -54,7 +54,7 @@ TEST_F(Mapping, GivesAnyPartOfTheHeadOfAFile) {
   EXPECT_FALSE(gives(moved, kBytes - 101, 2));
   EXPECT_FALSE(gives(moved, kBytes, 0));
   EXPECT_EQ(MappedFile(file, 0).size(), 0U);
-  EXPECT_EQ(caught_error([&file] { const MappedFile past(file, kBytes + 1); }).kind(),
+  EXPECT_EQ(test::error_of([&file] { const MappedFile past(file, kBytes + 1); }).kind(),
             "io-short-read");
 }
 

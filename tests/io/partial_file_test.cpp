@@ -9,8 +9,8 @@
 #include <span>
 #include <string>
 
-#include "caught_error.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -28,7 +28,7 @@ std::set<std::string> names_in(const fs::path& folder) {
 void write(File& file, std::string_view text) { file.write(0, std::as_bytes(std::span(text))); }
 
 TEST(PartialFile, HasItsNameOnlyOnceItIsWhole) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   PartialFile partial(folder / "f");
   write(partial.file(), "all of it");
   EXPECT_FALSE(fs::exists(folder / "f"));
@@ -39,26 +39,26 @@ TEST(PartialFile, HasItsNameOnlyOnceItIsWhole) {
 }
 
 TEST(PartialFile, GoesIfItIsNotPublished) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   { PartialFile partial(folder / "f"); }
   EXPECT_TRUE(names_in(folder.path()).empty());
 }
 
 TEST(PartialFile, ReplacesNothing) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   {
     PartialFile late(folder / "f");
     File early = File::create(folder / "f");
     write(early, "early");
-    EXPECT_EQ(caught_error([&] { late.publish(); }).kind(), "file-exists");
-    EXPECT_EQ(caught_error([&] { PartialFile(folder / "f"); }).kind(), "file-exists");
+    EXPECT_EQ(test::error_of([&] { late.publish(); }).kind(), "file-exists");
+    EXPECT_EQ(test::error_of([&] { PartialFile(folder / "f"); }).kind(), "file-exists");
   }
   EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"f"});
   EXPECT_EQ(read_text(folder / "f", 100), "early");
 }
 
 TEST(PartialFile, RemovesWhatKilledRunsLeftAndNothingElse) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const std::string stray = "f.partial-0123456789abcdef";
   const std::set<std::string> others{"f.partial-0123456789abcde", "f.partial-0123456789abcdeg",
                                      "g.partial-0123456789abcdef", "f.partial-", "xf"};

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "caught_error.hpp"
 #include "contourfuse/io/file.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -35,12 +35,12 @@ void fill(const fs::path& folder, const std::string& text) {
 }
 
 Error refused(const fs::path& target, bool overwrite) {
-  return caught_error([&] { const PartialFolder partial(target, overwrite, Durability::kNone); });
+  return test::error_of([&] { const PartialFolder partial(target, overwrite, Durability::kNone); });
 }
 
 class Publish : public testing::TestWithParam<Durability> {
  protected:
-  TemporaryFolder folder_{};
+  test::TemporaryFolder folder_{};
 };
 
 TEST_P(Publish, NothingIsThereUntilEverythingIs) {
@@ -93,7 +93,7 @@ TEST_P(Publish, OfTwoRunsToOneOutputOneWinsAndTheOtherIsTold) {
     fill(first.path(), "first");
     fill(second.path(), "second");
     second.publish();
-    const Error error = caught_error([&first] { first.publish(); });
+    const Error error = test::error_of([&first] { first.publish(); });
     EXPECT_EQ(error.kind(), "output-exists");
     EXPECT_EQ(error.failure(), Failure::kBadInput);
     EXPECT_EQ(error.place().file, target.string());
@@ -106,13 +106,13 @@ TEST_P(Publish, AnEmptyFolderThatAppearsMeanwhileIsNotReplaced) {
   PartialFolder partial(folder_ / "out", false, GetParam());
   fill(partial.path(), "new");
   fs::create_directory(folder_ / "out");
-  EXPECT_EQ(caught_error([&partial] { partial.publish(); }).kind(), "output-exists");
+  EXPECT_EQ(test::error_of([&partial] { partial.publish(); }).kind(), "output-exists");
   EXPECT_TRUE(sorted_names_in(folder_ / "out").empty());
 }
 
 TEST_P(Publish, AFolderThatARunHoldsIsNotAdopted) {
   const PartialFolder held(folder_ / "out", false, GetParam());
-  const Error error = caught_error(
+  const Error error = test::error_of(
       [&] { static_cast<void>(PartialFolder::adopt(folder_ / "out", false, GetParam())); });
   EXPECT_EQ(error.kind(), "output-in-progress");
   EXPECT_EQ(error.failure(), Failure::kFailed);
@@ -133,7 +133,7 @@ TEST_P(Publish, AFolderThatAnEndedRunLeftIsAdoptedAndHeld) {
     const auto adopted = PartialFolder::adopt(folder_ / "out", false, GetParam());
     ASSERT_EQ(adopted.size(), 1U);
     EXPECT_EQ(read_text(adopted[0].path() / "f", 100), "left");
-    EXPECT_EQ(caught_error([&] {
+    EXPECT_EQ(test::error_of([&] {
                 static_cast<void>(PartialFolder::adopt(folder_ / "out", false, GetParam()));
               }).kind(),
               "output-in-progress");
@@ -188,7 +188,7 @@ TEST_P(Publish, OfManyThreadsExactlyOneWins) {
 INSTANTIATE_TEST_SUITE_P(Both, Publish, testing::Values(Durability::kFull, Durability::kNone));
 
 TEST(PublishTarget, ExistingOnesAreRefusedAndUntouched) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   fs::create_directory(folder / "empty");
   write_text(folder / "file", "x", false);
   fs::create_symlink(folder / "nowhere", folder / "dangling");
@@ -207,7 +207,7 @@ TEST(PublishTarget, ExistingOnesAreRefusedAndUntouched) {
 }
 
 TEST(PublishTarget, TheParentMustExist) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   write_text(folder / "file", "x", false);
   const Error error = refused(folder / "no" / "out", false);
   EXPECT_EQ(error.kind(), "output-parent-missing");
@@ -222,7 +222,7 @@ TEST(PublishTarget, TheParentMustExist) {
 }
 
 TEST(PublishTarget, ATrailingSlashAndARelativeNameAreTheSame) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const fs::path target = (folder / "out") / "";
   PartialFolder partial(target, false, Durability::kNone);
   EXPECT_EQ(partial.path().parent_path(), folder.path());
@@ -235,17 +235,17 @@ TEST(PublishTarget, ATrailingSlashAndARelativeNameAreTheSame) {
 }
 
 TEST(PublishTarget, IsCheckedWithoutBeingMade) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   refuse_unusable_output(folder / "out", false);
   EXPECT_TRUE(sorted_names_in(folder.path()).empty());
   fs::create_directory(folder / "out");
   refuse_unusable_output(folder / "out", true);
-  EXPECT_EQ(caught_error([&folder] { refuse_unusable_output(folder / "out", false); }).kind(),
+  EXPECT_EQ(test::error_of([&folder] { refuse_unusable_output(folder / "out", false); }).kind(),
             "output-exists");
 }
 
 TEST(PublishFile, IsThereWholeOnceAndNotReplaced) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const fs::path path = folder / "part.json";
   EXPECT_EQ(publish_new_files(folder.path(), {{path, "first"}}), std::vector<bool>{true});
   const std::vector<bool> both =
@@ -257,7 +257,7 @@ TEST(PublishFile, IsThereWholeOnceAndNotReplaced) {
 }
 
 TEST(PublishFile, OfManyThreadsExactlyOneWins) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const fs::path path = folder / "part.json";
   std::atomic<int> published = 0;
   std::string winner(1, '?');
@@ -278,8 +278,8 @@ TEST(PublishFile, OfManyThreadsExactlyOneWins) {
 }
 
 TEST(PublishFile, NeedsItsFolder) {
-  const TemporaryFolder folder;
-  EXPECT_EQ(caught_error([&] {
+  const test::TemporaryFolder folder;
+  EXPECT_EQ(test::error_of([&] {
               static_cast<void>(
                   publish_new_files(folder / "none", {{folder / "none" / "part.json", "text"}}));
             }).failure(),
@@ -287,14 +287,14 @@ TEST(PublishFile, NeedsItsFolder) {
 }
 
 TEST(PublishOverlap, IsRefusedWhicheverLiesInTheOther) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   fs::create_directories(folder / "a" / "model" / "sub");
   fs::create_directories(folder / "other");
   fs::create_directory_symlink(folder / "a" / "model", folder / "link");
   write_text(folder / "a" / "delta.json", "{}", false);
   const fs::path model = folder / "a" / "model";
   const auto kind = [](const fs::path& output, const fs::path& input) {
-    return caught_error([&] { refuse_overlap(output, input); }).kind();
+    return test::error_of([&] { refuse_overlap(output, input); }).kind();
   };
   for (const fs::path& output :
        {model, model / "", model / "out", model / "sub", model / "sub" / "new" / "deep",
@@ -308,7 +308,7 @@ TEST(PublishOverlap, IsRefusedWhicheverLiesInTheOther) {
 }
 
 TEST(PublishOverlap, NeighboursAreFine) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   fs::create_directories(folder / "model");
   write_text(folder / "delta.json", "{}", false);
   EXPECT_NO_THROW(refuse_overlap(folder / "model-fused", folder / "model"));

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "caught_error.hpp"
 #include "contourfuse/io/file.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -145,7 +145,7 @@ TEST(Safetensors, FindsEveryTensorAlsoInACopy) {
 
 TEST(Safetensors, NeverReadsPastTheHeadThatItWasGiven) {
   const std::string head = with_length(R"({"a":1})").substr(0, 12);
-  const Error error = caught_error([&head] {
+  const Error error = test::error_of([&head] {
     static_cast<void>(parse_safetensors_header(std::as_bytes(std::span(head)), 1000, "f"));
   });
   EXPECT_EQ(error.kind(), "io-short-read");
@@ -153,7 +153,7 @@ TEST(Safetensors, NeverReadsPastTheHeadThatItWasGiven) {
 
 TEST(Safetensors, ErrorsStayOnOneLineAndShort) {
   const std::string name = "evil\\n\\u001b[31m" + std::string(100'000, 'x');
-  const Error error = caught_error(
+  const Error error = test::error_of(
       [&name] { static_cast<void>(parse(R"({")" + name + R"(":{"dtype":"U9","shape":[]}})", 0)); });
   EXPECT_EQ(error.kind(), "unknown-dtype");
   EXPECT_EQ(error.place().tensor.size(), 100'000U + 10U);
@@ -196,7 +196,7 @@ TEST(SafetensorsWriter, WritesTheBytesThatTheLibraryWrites) {
 
 TEST(SafetensorsWriter, RefusesWhatTheReaderWouldRefuse) {
   const auto kind_of = [](const std::vector<TensorSpec>& tensors) {
-    return caught_error([&] { static_cast<void>(make_safetensors_header(tensors, {})); }).kind();
+    return test::error_of([&] { static_cast<void>(make_safetensors_header(tensors, {})); }).kind();
   };
   constexpr std::uint64_t kHalf = std::uint64_t{1} << 63;
   EXPECT_EQ(kind_of({{.name = "a", .shape = {1}}, {.name = "a", .shape = {2}}}), "duplicate-key");
@@ -210,7 +210,7 @@ TEST(SafetensorsWriter, RefusesWhatTheReaderWouldRefuse) {
 }
 
 TEST(Safetensors, ReadsAFile) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const std::vector<TensorSpec> tensors{{.name = "x", .dtype = DType::kU8, .shape = {3}}};
   write_text(folder / "x.safetensors", make_safetensors_header(tensors, {}) + "abc", false);
   const SafetensorsHeader header = read_safetensors_header(folder / "x.safetensors");

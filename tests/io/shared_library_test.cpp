@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "contourfuse/io/file.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -41,7 +41,7 @@ TEST(SharedLibrary, TakesTheFirstThatThereIs) {
 }
 
 TEST(SharedLibrary, SaysWhyNotTheFirst) {
-  const TemporaryFolder folder;
+  const test::TemporaryFolder folder;
   const std::string text = (folder / "text.so").string();
   File::create(text).write(0, std::vector<std::byte>(100));
   const std::string reason = refusal({text, "libno-such.so"});

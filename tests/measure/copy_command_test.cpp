@@ -5,12 +5,13 @@
 
 #include "contourfuse/core/error.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
 
 TEST(CopyByCommand, CopiesAFolder) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   test::write_bytes(folder.path() / "-from" / "below" / "file", "abc");
   for (const bool durable : {false, true}) {
     const auto to = folder.path() / (durable ? "durable" : "plain");
@@ -20,7 +21,7 @@ TEST(CopyByCommand, CopiesAFolder) {
 }
 
 TEST(CopyByCommand, SaysThatItFailed) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   EXPECT_THROW(copy_by_command(folder.path() / "missing", folder.path() / "to", false), Error);
 }
 

@@ -12,6 +12,7 @@
 
 #include "contourfuse/io/file.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -31,7 +32,7 @@ std::size_t resident_pages(const std::filesystem::path& path) {
 }
 
 TEST(PageCache, ForgetsFilesInEveryFolderBelow) {
-  const test::TestFolder folder;
+  const test::TemporaryFolder folder;
   const auto file = folder.path() / "below" / "file";
   test::write_bytes(file, std::string(kPages * kPage, 'x'));
   struct statfs system {};

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {
@@ -34,8 +34,10 @@ TEST(Config, ReadsNestedTextConfig) {
 TEST(Config, ReadsTheNormsEpsilon) {
   EXPECT_EQ(parse(R"({"text_config":{"rms_norm_eps":1e-5}})").rms_norm_eps, 1e-5);
   EXPECT_FALSE(parse(R"({"rms_norm_eps":null})").rms_norm_eps.has_value());
-  EXPECT_EQ(error_kind([] { static_cast<void>(parse(R"({"rms_norm_eps":-1})")); }), "json-field");
-  EXPECT_EQ(error_kind([] { static_cast<void>(parse(R"({"rms_norm_eps":"x"})")); }), "json-field");
+  EXPECT_EQ(test::error_of([] { static_cast<void>(parse(R"({"rms_norm_eps":-1})")); }).kind(),
+            "json-field");
+  EXPECT_EQ(test::error_of([] { static_cast<void>(parse(R"({"rms_norm_eps":"x"})")); }).kind(),
+            "json-field");
 }
 
 TEST(Config, ReadsFlatConfigAndTreatsNullAsMissing) {
@@ -83,7 +85,8 @@ TEST(Config, WidthFollowsThePublishedRule) {
   const ModelConfig all_shared = parse(R"({"num_hidden_layers":20,"intermediate_size":6144,
       "num_kv_shared_layers":20,"use_double_wide_mlp":true})");
   EXPECT_EQ(all_shared.intermediate_size_of(19), 6144U);
-  EXPECT_EQ(error_kind([] { (void)parse("{}").intermediate_size_of(0); }), "config-field-missing");
+  EXPECT_EQ(test::error_of([] { (void)parse("{}").intermediate_size_of(0); }).kind(),
+            "config-field-missing");
 }
 
 TEST(Config, RefusesBadFields) {
@@ -94,9 +97,9 @@ TEST(Config, RefusesBadFields) {
         R"({"layer_types":"x"})", R"({"layer_types":[1]})",
         R"({"num_hidden_layers":3,"layer_types":["full_attention"]})",
         R"({"sliding_window_pattern":0})"}) {
-    EXPECT_EQ(error_kind([&] { (void)parse(text); }), "json-field") << text;
+    EXPECT_EQ(test::error_of([&] { (void)parse(text); }).kind(), "json-field") << text;
   }
-  EXPECT_EQ(error_kind([] { (void)parse("{\"a\":1,\"a\":2}"); }), "json-duplicate-key");
+  EXPECT_EQ(test::error_of([] { (void)parse("{\"a\":1,\"a\":2}"); }).kind(), "json-duplicate-key");
 }
 
 TEST(Config, AcceptsTheLargestSize) {

@@ -5,7 +5,8 @@
 
 #include <cstdlib>
 
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -32,7 +33,7 @@ class HubCache : public testing::Test {
                        folder_.path() / repository / "snapshots/abc123/config.json");
     return folder_.path() / repository;
   }
-  TemporaryFolder folder_{};
+  test::TemporaryFolder folder_{};
 };
 
 TEST_F(HubCache, LooksInTheDefaultPlace) {
@@ -55,8 +56,9 @@ TEST_F(HubCache, TakesRevisions) {
   EXPECT_EQ(resolve_model("google/gemma-4-31B-it", "def456"), repository / "snapshots/def456");
   EXPECT_EQ(resolve_model("google/gemma-4-31B-it", "pr/3"), repository / "snapshots/def456");
   for (const char* revision : {"../main", "/etc", "..", "nothere"}) {
-    EXPECT_EQ(error_kind([&] { (void)resolve_model("google/gemma-4-31B-it", revision); }),
-              "model-not-found")
+    EXPECT_EQ(
+        test::error_of([&] { (void)resolve_model("google/gemma-4-31B-it", revision); }).kind(),
+        "model-not-found")
         << revision;
   }
 }
@@ -64,7 +66,8 @@ TEST_F(HubCache, TakesRevisions) {
 TEST_F(HubCache, RefusesAReferenceThatLeavesTheCache) {
   const fs::path repository = fill(".cache/huggingface/hub");
   folder_.write(".cache/huggingface/hub/models--google--gemma-4-31B-it/refs/main", "../blobs");
-  EXPECT_EQ(error_kind([] { (void)resolve_model("google/gemma-4-31B-it"); }), "model-not-found");
+  EXPECT_EQ(test::error_of([] { (void)resolve_model("google/gemma-4-31B-it"); }).kind(),
+            "model-not-found");
 }
 
 TEST_F(HubCache, SaysHowToDownload) {
@@ -75,8 +78,8 @@ TEST_F(HubCache, SaysHowToDownload) {
     EXPECT_EQ(error.failure(), Failure::kBadInput);
     EXPECT_EQ(error.hint(), "hf download google/gemma-4-E2B --revision v1");
   }
-  EXPECT_EQ(error_kind([] { (void)resolve_model("/no/such/path"); }), "model-not-found");
-  EXPECT_EQ(error_kind([] { (void)resolve_model(""); }), "model-not-found");
+  EXPECT_EQ(test::error_of([] { (void)resolve_model("/no/such/path"); }).kind(), "model-not-found");
+  EXPECT_EQ(test::error_of([] { (void)resolve_model(""); }).kind(), "model-not-found");
 }
 
 TEST_F(HubCache, KnowsItsOwnLinksOnly) {

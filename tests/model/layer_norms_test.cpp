@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -45,7 +46,7 @@ class LayerNormsTest : public testing::Test {
     return read_norm_weight(checkpoint, layer, find_layer_norms(checkpoint, layer),
                             "model.layers.0." + norm + ".weight");
   }
-  TemporaryFolder folder_{};
+  test::TemporaryFolder folder_{};
 };
 
 using Names = std::pair<std::string, std::string>;
@@ -96,9 +97,11 @@ TEST_F(LayerNormsTest, TakeTheirEpsilonFromTheConfiguration) {
 
 TEST_F(LayerNormsTest, MustBeVectorsOfTheHiddenSize) {
   write("llama", {"post_attention_layernorm"}, {1, 2});
-  EXPECT_EQ(error_kind([this] { static_cast<void>(weight("post_attention_layernorm")); }),
-            "bad-norm");
-  EXPECT_EQ(error_kind([this] { static_cast<void>(weight("another")); }), "missing-tensor");
+  EXPECT_EQ(
+      test::error_of([this] { static_cast<void>(weight("post_attention_layernorm")); }).kind(),
+      "bad-norm");
+  EXPECT_EQ(test::error_of([this] { static_cast<void>(weight("another")); }).kind(),
+            "missing-tensor");
 }
 
 }  // namespace

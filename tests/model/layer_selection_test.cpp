@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {
@@ -37,17 +37,18 @@ TEST(LayerSelection, UnderstandsEveryForm) {
 TEST(LayerSelection, RefusesBadWords) {
   for (const char* word :
        {"", "x", "5-", "-5", "9-2", "1,,2", "1 2", "5x", "99999999999999999999"}) {
-    EXPECT_EQ(error_kind([&] { (void)select({word}); }), "bad-layer-selection") << word;
+    EXPECT_EQ(test::error_of([&] { (void)select({word}); }).kind(), "bad-layer-selection") << word;
   }
-  EXPECT_EQ(error_kind([] { (void)select({"12"}); }), "unknown-layer");
-  EXPECT_EQ(error_kind([] { (void)select({"10-18446744073709551615"}); }), "unknown-layer");
+  EXPECT_EQ(test::error_of([] { (void)select({"12"}); }).kind(), "unknown-layer");
+  EXPECT_EQ(test::error_of([] { (void)select({"10-18446744073709551615"}); }).kind(),
+            "unknown-layer");
 }
 
 TEST(LayerSelection, RefusesAnEmptySelection) {
   std::vector<MlpLayer> layers = twelve_layers();
   for (MlpLayer& layer : layers) layer.kind = LayerKind::kGlobal;
   const std::vector<std::string> words = {"sliding"};
-  EXPECT_EQ(error_kind([&] { (void)select_layers(words, layers); }), "empty-selection");
+  EXPECT_EQ(test::error_of([&] { (void)select_layers(words, layers); }).kind(), "empty-selection");
 }
 
 TEST(LayerSelection, NamesTheTensorThatCannotBeEdited) {

@@ -11,7 +11,8 @@
 #include "contourfuse/numeric/float_formats.hpp"
 #include "model/synth_models.hpp"
 #include "model/synth_weights.hpp"
-#include "temporary_folder.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -37,7 +38,7 @@ TEST(Synth, Has31BsPublishedSize) { EXPECT_EQ(total_bytes("31b"), 62'546'177'752
 // 8,030,261,248 parameters of Llama 3 8B.
 TEST(Synth, HasLlamasPublishedSize) { EXPECT_EQ(total_bytes("llama"), 2U * 8'030'261'248U); }
 
-SynthSettings small(const TemporaryFolder& folder, const std::string& like) {
+SynthSettings small(const test::TemporaryFolder& folder, const std::string& like) {
   SynthSettings settings;
   settings.like = like;
   settings.output = folder.path() / like;
@@ -48,7 +49,7 @@ SynthSettings small(const TemporaryFolder& folder, const std::string& like) {
 
 TEST(Synth, EveryModelOpensAgain) {
   for (const std::string& like : synth_models()) {
-    TemporaryFolder folder;
+    test::TemporaryFolder folder;
     SynthSettings settings = small(folder, like);
     settings.layers = 6;
     const SynthResult result = synthesize(settings, Execution{.threads = 2});
@@ -70,7 +71,7 @@ TEST(Synth, EveryModelOpensAgain) {
 TEST(Synth, KeepsThePublishedSplit) {
   for (const auto& [like, shards] : {std::pair("31b", 2U), std::pair("26b-a4b", 2U),
                                      std::pair("e2b", 1U), std::pair("e4b", 1U)}) {
-    TemporaryFolder folder;
+    test::TemporaryFolder folder;
     EXPECT_EQ(synthesize(small(folder, like), Execution{}).shards, shards) << like;
     EXPECT_EQ(std::filesystem::exists(folder.path() / like / "model.safetensors.index.json"),
               shards > 1);
@@ -78,7 +79,7 @@ TEST(Synth, KeepsThePublishedSplit) {
 }
 
 TEST(Synth, E2BIsDoubleWideWherePublished) {
-  TemporaryFolder folder;
+  test::TemporaryFolder folder;
   const SynthSettings settings = small(folder, "e2b");
   synthesize(settings, Execution{});
   const Checkpoint checkpoint = open_checkpoint(settings.output.string());
@@ -90,7 +91,7 @@ TEST(Synth, E2BIsDoubleWideWherePublished) {
 }
 
 TEST(Synth, SameBitsForAnyThreadCount) {
-  TemporaryFolder folder;
+  test::TemporaryFolder folder;
   SynthSettings settings = small(folder, "e2b");
   std::vector<std::string> hashes;
   for (const int threads : {1, 2, 5}) {
@@ -132,7 +133,7 @@ TEST(Synth, NormsAreNearOne) {
 }
 
 TEST(Synth, SplitsAtTheGivenSizeAndInNameOrder) {
-  TemporaryFolder folder;
+  test::TemporaryFolder folder;
   SynthSettings settings = small(folder, "llama");
   settings.layers = 3;
   settings.max_shard_bytes = 100'000;
@@ -147,9 +148,11 @@ TEST(Synth, SplitsAtTheGivenSizeAndInNameOrder) {
 }
 
 TEST(Synth, RefusesBadSettings) {
-  TemporaryFolder folder;
+  test::TemporaryFolder folder;
   SynthSettings settings = small(folder, "gpt");
-  const auto kind = [&settings] { return error_kind([&] { synthesize(settings, Execution{}); }); };
+  const auto kind = [&settings] {
+    return test::error_of([&] { synthesize(settings, Execution{}); }).kind();
+  };
   EXPECT_EQ(kind(), "unknown-synth-model");
   settings.like = "llama";
   settings.scale_denominator = 0;
@@ -163,7 +166,9 @@ TEST(Synth, RefusesBadSettings) {
   Cancellation cancellation;
   cancellation.request();
   settings.max_shard_bytes.reset();
-  EXPECT_EQ(error_kind([&] { synthesize(settings, Execution{.cancellation = &cancellation}); }),
+  EXPECT_EQ(test::error_of([&] {
+              synthesize(settings, Execution{.cancellation = &cancellation});
+            }).kind(),
             "interrupted");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

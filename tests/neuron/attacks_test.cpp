@@ -8,6 +8,7 @@
 #include "contourfuse/io/json.hpp"
 #include "contourfuse/neuron/recipe.hpp"
 #include "io/attack_folder.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {
@@ -38,7 +39,7 @@ TEST(Attacks, WithOneLayerTooManyAreRefused) {
   document["base"]["hidden_size"] = 8;
   document["layers"] = std::vector<int>(65537);
   const Error error =
-      caught_error([&] { static_cast<void>(parse_recipe(document.dump(), "delta.json")); });
+      test::error_of([&] { static_cast<void>(parse_recipe(document.dump(), "delta.json")); });
   EXPECT_EQ(error.message(), "\"layers\" has more than 65536 entries");
 }
 

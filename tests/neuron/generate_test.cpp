@@ -2,7 +2,6 @@
 #include "contourfuse/neuron/generate.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/io/safetensors.hpp"
 #include "contourfuse/neuron/generator.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -25,29 +25,23 @@ namespace fs = std::filesystem;
 class Generate : public testing::Test {
  protected:
   void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) /
-              ("contourfuse-generate-" + std::to_string(getpid()) + "-" + info->name());
-    fs::create_directories(folder_);
     settings_ = {.base_model = std::string(CONTOURFUSE_SOURCE_DIR) + "/examples/tiny-gemma4",
                  .output = folder_ / "delta",
                  .durability = Durability::kNone};
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   void use_config(const std::string& text) {
-    fs::create_directories(folder_ / "model");
-    std::ofstream(folder_ / "model" / "config.json") << text;
+    folder_.write("model/config.json", text);
     settings_.base_model = (folder_ / "model").string();
     settings_.config_only = true;
   }
 
   [[nodiscard]] std::size_t entries() const {
     return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+        std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()));
   }
 
-  fs::path folder_;
+  test::TemporaryFolder folder_{};
   GenerateSettings settings_;
 };
 

@@ -8,6 +8,7 @@
 #include "contourfuse/sweep/part.hpp"
 #include "contourfuse/sweep/probe.hpp"
 #include "io/attack_folder.hpp"
+#include "support/error_of.hpp"
 #include "sweep/plan_document.hpp"
 #include "sweep/small_plan.hpp"
 
@@ -31,7 +32,7 @@ TEST(Attacks, WithOneValueTooManyAreRefused) {
     nlohmann::json document = nlohmann::json::parse(plan_text(test::small_plan()));
     document[axis] = std::vector<int>(1'000'001);
     const Error error =
-        caught_error([&] { static_cast<void>(parse_plan(document.dump(), "plan.json")); });
+        test::error_of([&] { static_cast<void>(parse_plan(document.dump(), "plan.json")); });
     EXPECT_EQ(error.message(), '"' + std::string(axis) + "\" has more than 1000000 entries");
   }
 }
@@ -59,7 +60,7 @@ TEST(Attacks, WithAPlanOfManyPointsCostNoMemory) {
   const std::string text = R"({"schema":"contourfuse.sweep.part/1","plan":"PLAN","task":0,)"
                            R"("layers":[{"gate":null,"down":null,"output":{"values":1,"base2":1,)"
                            R"("norm_base2":null,"change2":[1]}},{}]})";
-  const Error error = caught_error([&] {
+  const Error error = test::error_of([&] {
     static_cast<void>(parse_part(test::sealed_part(text, plan_digest(plan)), "0.json", plan, 0));
   });
   EXPECT_EQ(error.message(), "\"layers[0].output.change2\" has too few entries");

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "support/error_of.hpp"
 #include "sweep/sweeping.hpp"
 
 namespace contourfuse {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "contourfuse/sweep/work.hpp"
+#include "support/error_of.hpp"
 #include "sweep/sweeping.hpp"
 
 namespace contourfuse {

@@ -17,6 +17,7 @@
 #include "contourfuse/numeric/scf.hpp"
 #include "contourfuse/sweep/output_grid.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse::test {
 
@@ -193,7 +194,7 @@ class TestMlp {
                                            std::optional<float> alpha) const;
 
   MlpCase case_;
-  TestFolder folder_{};
+  TemporaryFolder folder_{};
   std::string file_bytes_ = std::string(kGap, '?');
   std::mt19937_64 random_{5};
   std::normal_distribution<double> normal_{};

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/error_of.hpp"
 #include "sweep/sweeping.hpp"
 
 namespace contourfuse {

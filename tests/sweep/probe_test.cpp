@@ -14,6 +14,8 @@
 
 #include "contourfuse/core/error.hpp"
 #include "fusion/tiny_checkpoint.hpp"
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -78,20 +80,12 @@ TEST(SeededProbe, SeedsAndTokensDiffer) {
   EXPECT_TRUE(std::equal(rows.values.begin(), rows.values.end(), more.values.begin()));
 }
 
-std::string kind_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  return "accepted";
-}
-
 TEST(SeededProbe, RefusesWhatDoesNotFit) {
   const std::array<float, 4> weights{};
-  EXPECT_EQ(kind_of([&] { static_cast<void>(seeded_probe(1, 5, 0, weights)); }), "norm-shape");
+  EXPECT_EQ(test::error_of([&] { static_cast<void>(seeded_probe(1, 5, 0, weights)); }).kind(),
+            "norm-shape");
   const std::uint64_t huge = std::uint64_t{1} << 40;
-  EXPECT_EQ(kind_of([&] { static_cast<void>(seeded_probe(huge, huge, 0, {})); }),
+  EXPECT_EQ(test::error_of([&] { static_cast<void>(seeded_probe(huge, huge, 0, {})); }).kind(),
             "probe-too-large");
 }
 
@@ -121,7 +115,7 @@ class ProbeFiles : public testing::Test {
   }
 
  private:
-  test::TestFolder folder_{};
+  test::TemporaryFolder folder_{};
 
  protected:
   std::filesystem::path path_ = folder_.path() / "probe.safetensors";
@@ -160,8 +154,10 @@ TEST_F(ProbeFiles, AreRefusedWithAReason) {
 
 TEST_F(ProbeFiles, ThatAreNoSafetensorsAreRefused) {
   test::write_bytes(path_, "no safetensors");
-  EXPECT_NE(kind_of([&] { static_cast<void>(ProbeFile(path_)); }), "accepted");
-  EXPECT_NE(kind_of([&] { static_cast<void>(ProbeFile(path_.string() + ".absent")); }), "accepted");
+  EXPECT_NE(test::error_of([&] { static_cast<void>(ProbeFile(path_)); }).kind(), "none");
+  EXPECT_NE(
+      test::error_of([&] { static_cast<void>(ProbeFile(path_.string() + ".absent")); }).kind(),
+      "none");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "contourfuse/sweep/plan.hpp"
 #include "contourfuse/sweep/work.hpp"
 #include "fusion/fusing.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse::test {
 
@@ -97,7 +98,7 @@ class Sweeping : public testing::Test {
     fs::last_write_time(path, time);
   }
 
-  TestFolder folder{};
+  TemporaryFolder folder{};
   SweepSettings settings{};
   KnownBackend backend{};
   CopyingBackend fuser{};

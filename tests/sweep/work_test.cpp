@@ -6,6 +6,7 @@
 
 #include "contourfuse/sweep/merge.hpp"
 #include "contourfuse/sweep/part.hpp"
+#include "support/error_of.hpp"
 #include "sweep/sweeping.hpp"
 
 namespace contourfuse {

@@ -21,6 +21,7 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/core/progress.hpp"
 #include "contourfuse/core/trace.hpp"
+#include "support/error_of.hpp"
 
 namespace contourfuse {
 namespace {
@@ -343,19 +344,12 @@ TEST(CpuSweepBackend, AZeroDeltaChangesNothing) {
 /// The error that both a fuse at `value` and the grid end with.
 void expect_error(const GridFixture& fixture, double value, const std::string& kind,
                   const std::string& where) {
-  const auto error_of = [](const auto& run) {
-    try {
-      run();
-    } catch (const Error& error) {
-      return std::string(error.kind()) + ": " + error.what();
-    }
-    return std::string("none");
-  };
-  const std::string expected = error_of([&] { static_cast<void>(fused(fixture.job, value)); });
-  EXPECT_EQ(expected.substr(0, kind.size()), kind) << where;
+  const Error expected = test::error_of([&] { static_cast<void>(fused(fixture.job, value)); });
+  EXPECT_EQ(expected.kind(), kind) << where;
   for (const GridKernels* level : grid_levels()) {
-    EXPECT_EQ(error_of([&] { static_cast<void>(measured(fixture.job, *level, 2)); }), expected)
-        << where << " on " << level->level;
+    const Error got = test::error_of([&] { static_cast<void>(measured(fixture.job, *level, 2)); });
+    EXPECT_EQ(got.kind(), kind) << where << " on " << level->level;
+    EXPECT_STREQ(got.what(), expected.what()) << where << " on " << level->level;
   }
 }
 

@@ -22,27 +22,9 @@
 #include "contourfuse/core/error.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/io/hash.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse::test {
-
-/// A folder of its own, removed with all that is in it.
-class JobFolder {
- public:
-  JobFolder() {
-    std::string pattern = testing::TempDir() + "contourfuse-cpu-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  JobFolder(const JobFolder&) = delete;
-  JobFolder& operator=(const JobFolder&) = delete;
-  ~JobFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_{};
-};
 
 inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
   const File file = File::open(path);
@@ -176,7 +158,7 @@ class FuseFixture {
 
   /// Runs the job over files; `write` false leaves the targets out.
   Outcome run(int threads, bool write = true, Execution execution = {}) {
-    const JobFolder folder;
+    const TemporaryFolder folder;
     std::list<File> files;
     job.shards.clear();
     for (std::size_t i = 0; i < shards.size(); ++i) {

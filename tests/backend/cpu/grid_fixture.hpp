@@ -16,6 +16,7 @@
 #include "contourfuse/fusion/backend.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/sweep/backend.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse::test {
 
@@ -126,7 +127,7 @@ class GridFixture {
 
  private:
   static constexpr std::uint64_t kOffset = 64;
-  JobFolder folder_{};
+  TemporaryFolder folder_{};
   std::vector<std::byte> weight_;
   MemoryDelta delta_;
   File source_{};

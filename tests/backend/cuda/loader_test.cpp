@@ -7,9 +7,9 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 
 #include "contourfuse/core/error.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -68,11 +68,10 @@ TEST_F(Loader, NamesTheVariableThatLeadsNowhere) {
 }
 
 TEST_F(Loader, SaysWhyAFileIsNoLibrary) {
-  const fs::path path = testing::TempDir() + "contourfuse-no-library.so";
-  std::ofstream(path) << "no library";
-  const CudaLoad loaded = load(path);
-  fs::remove(path);
-  expect_reason(loaded, path.string());
+  const test::TemporaryFolder folder;
+  folder.write("no-library.so", "no library");
+  const CudaLoad loaded = load(folder / "no-library.so");
+  expect_reason(loaded, (folder / "no-library.so").string());
   EXPECT_FALSE(loaded.absent);
 }
 

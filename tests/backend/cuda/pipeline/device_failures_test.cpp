@@ -10,6 +10,7 @@
 #include "backend/cuda/pipeline/device_fuse.hpp"
 #include "contourfuse/core/cancellation.hpp"
 #include "pipeline/device_backend.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -169,7 +170,7 @@ TEST(DeviceFailures, AShortSourceIsAnError) {
 }
 
 TEST(DeviceFailures, ATargetThatTakesNoBytesIsAnError) {
-  const test::JobFolder folder;
+  const test::TemporaryFolder folder;
   const std::filesystem::path path = folder.path() / "file";
   const std::vector<std::byte> bytes(50'000);
   File::create(path).write(0, bytes);
