@@ -4,6 +4,7 @@ import pytest
 
 from .checkpoints import Layout, random_deltas, write_checkpoint, write_foreign_delta
 from .program import DONE, SOURCE, run
+from .sweeping import sweep
 
 
 @pytest.fixture(scope="session")
@@ -42,4 +43,12 @@ def recipe(tmp_path_factory, base):
     """The same as a recipe alone."""
     folder = tmp_path_factory.mktemp("recipe") / "delta"
     run("generate", "--base-model", base, "--output-dir", folder, "--recipe-only", expect=DONE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory, base, delta):
+    """The folder of a sweep of `base` and `delta` that was made in one go."""
+    folder = tmp_path_factory.mktemp("done") / "run"
+    sweep(base, delta, folder, "--probe-tokens", 3)
     return folder

@@ -17,7 +17,7 @@ from oracle.exact import BF16, F16, F32
 from oracle.numerics import Settings
 
 from .checkpoints import Layout, random_deltas, write_checkpoint, write_foreign_delta
-from .comparison import DOCUMENT_KEYS, assert_fused, flags, fuse, shard_hashes
+from .comparison import DOCUMENT_KEYS, flags, fuse, shard_hashes
 from .program import BAD_INPUT, DONE, FAILED, USAGE, program_path, refusal, run, run_json, snapshot
 
 

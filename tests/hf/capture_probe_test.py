@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from .models import FAMILIES, save
+from .models import save
 
 SCRIPT = pathlib.Path(os.environ["CONTOURFUSE_SOURCE_DIR"]) / "tools/capture_probe.py"
 WORDS = [f"w{i}" for i in range(60)]
