@@ -5,19 +5,18 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <system_error>
 #include <utility>
 
 #include "contourfuse/core/error.hpp"
-#include "contourfuse/fusion/fuse.hpp"
 #include "contourfuse/fusion/manifest.hpp"
 #include "contourfuse/fusion/plan.hpp"
 #include "contourfuse/io/file.hpp"
 #include "contourfuse/model/checkpoint.hpp"
 #include "fusion/listed_files.hpp"
 #include "fusion/manifest_facts.hpp"
+#include "fusion/second_run.hpp"
 #include "fusion/shard_scan.hpp"
 
 namespace contourfuse {
@@ -79,7 +78,9 @@ class Verifier {
     for (Item& item : items_) judge(item);
     check(fmt::format("XXH3-128 of {} listed files", items_.size()));
     if (base_) check_base();
-    if (settings_.recompute) check_recomputed(*manifest);
+    if (settings_.recompute) {
+      compare_with_second_run(plan_again(), facts_, *manifest, backend_, execution_, report_);
+    }
     return std::move(report_);
   }
 
@@ -334,82 +335,6 @@ class Verifier {
                   Place{.file = settings.weights.string()}, "name it with --weights");
     }
     return plan_fuse(settings);
-  }
-
-  void check_recomputed(const Json& manifest) {
-    const FusePlan plan = plan_again();
-    FuseReport again;
-    again.results = recompute(plan, backend_, execution_);
-    std::map<std::string, std::string> not_seen = facts_.edited;
-    for (std::size_t i = 0; i < plan.matrices.size(); ++i) {
-      compare_recomputed(plan, i, again.results.matrices.at(i));
-      not_seen.erase(plan.matrices[i].view.tensor);
-    }
-    for (const auto& [tensor, hash] : not_seen) {
-      problem(kManifestName, tensor, "is listed as edited, but the run again does not edit it");
-    }
-    for (std::size_t i = 0; i < plan.base.shards.size(); ++i) {
-      const auto listed = facts_.shards.find(plan.base.shards[i].file);
-      if (listed == facts_.shards.end()) {
-        problem(plan.base.shards[i].file, {}, "the run again writes this shard, it is not listed");
-      } else if (listed->second.hash != again.results.shards.at(i).target_hash) {
-        problem(plan.base.shards[i].file, {}, "the run again gives a shard of another hash");
-      }
-    }
-    compare_records(manifest, fuse_document(plan, again));
-    report_.bytes += again.results.bytes_read;
-    report_.tensors += plan.matrices.size();
-    check(fmt::format("{} edited matrices and their records again from base and delta",
-                      plan.matrices.size()));
-  }
-
-  void compare_recomputed(const FusePlan& plan, std::size_t index, const MatrixResult& result) {
-    const PlannedMatrix& matrix = plan.matrices[index];
-    const std::string& tensor = matrix.view.tensor;
-    const auto delta = facts_.delta_tensors.find(tensor);
-    if (delta != facts_.delta_tensors.end() && !result.delta_hash.empty() &&
-        delta->second != result.delta_hash) {
-      problem(matrix.delta_place, tensor, "the delta is not the one that was fused");
-    }
-    const auto edited = facts_.edited.find(tensor);
-    const std::string& shard = plan.base.shards.at(matrix.shard).file;
-    if (edited == facts_.edited.end()) {
-      if (result.counts.changed != 0) {
-        problem(shard, tensor, "is not listed as edited, but the run again edits it");
-      }
-    } else if (result.counts.changed == 0) {
-      problem(shard, tensor, "is listed as edited, but the run again leaves it as it is");
-    } else if (edited->second != result.weight_hash) {
-      problem(shard, tensor, "the run again gives other bytes");
-    }
-  }
-
-  void compare_records(const Json& manifest, const nlohmann::ordered_json& document) {
-    const Json now = Json::parse(
-        document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-    std::map<std::string, const Json*> listed;
-    if (const auto matrices = manifest.find("matrices");
-        matrices != manifest.end() && matrices->is_array()) {
-      for (const Json& record : *matrices) {
-        if (record.is_object() && record.contains("name") && record["name"].is_string()) {
-          listed.emplace(record["name"].get<std::string>(), &record);
-        }
-      }
-    }
-    for (const Json& record : now.at("matrices")) {
-      const auto name = record.at("name").get<std::string>();
-      const auto found = listed.find(name);
-      if (found == listed.end()) {
-        problem(kManifestName, name, "the manifest has no record of this matrix");
-      } else if (*found->second != record) {
-        problem(kManifestName, name, "the run again gives another record");
-      }
-    }
-    for (const char* key : {"parameters", "architecture", "selected_layers", "totals"}) {
-      if (manifest.value(key, Json()) != now.value(key, Json())) {
-        problem(kManifestName, {}, fmt::format("the run again gives another \"{}\"", key));
-      }
-    }
   }
 
   const VerifySettings& settings_;
