@@ -9,8 +9,6 @@
 namespace contourfuse::device {
 namespace {
 
-// Early writeback: the final fsync then has little left to wait for.
-constexpr std::uint64_t kWritebackBytes = std::uint64_t{64} << 20;
 // What one thread reads or writes at a time: one thread alone is slower than the device's bus.
 constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
 // What a drive wants that is read and written past the page cache.
@@ -33,21 +31,11 @@ void move_in_pieces(std::uint64_t bytes, std::uint64_t piece_bytes, Move move) {
 
 ShardFiles::ShardFiles(const FuseJob& job, const Execution& execution, Stop& stop,
                        FinishedShards& finished)
-    : job_(job),
-      execution_(execution),
+    : execution_(execution),
       stop_(stop),
-      finished_(finished),
-      readers_(job.read_method) {
-  for (const ShardJob& shard : job.shards) {
-    Shard& state = *shards_.emplace_back(std::make_unique<Shard>());
-    state.source = &readers_.of(*shard.source, shard.bytes);
-    if (shard.target != nullptr) {
-      state.target.emplace(*shard.source, *shard.target, shard.bytes, shard.copying,
-                           job.write_direct);
-    }
-  }
+      readers_(job.read_method),
+      shards_(job, readers_, finished) {
   for (const MatrixJob& matrix : job.matrices) {
-    shards_[matrix.shard]->edited = true;
     const auto place = matrix.delta->place();
     if (place) static_cast<void>(readers_.of(*place->file, place->file->size()));
   }
@@ -77,7 +65,7 @@ void ShardFiles::read_file(const BulkReader& reader, std::uint64_t offset,
 }
 
 void ShardFiles::read_source(std::size_t shard, std::uint64_t offset, std::span<std::byte> out) {
-  read_file(*shards_[shard]->source, offset, out);
+  read_file(shards_.source(shard), offset, out);
   source_bytes_ += out.size();
 }
 
@@ -93,12 +81,6 @@ void ShardFiles::read_delta(const MatrixJob& matrix, std::uint64_t first,
     });
   }
   if (matrix.delta->stored()) delta_bytes_ += out.size();
-}
-
-void ShardFiles::pass_source(std::size_t shard, std::uint64_t ticket,
-                             std::span<const std::byte> bytes) {
-  Shard& of = *shards_[shard];
-  of.source_turn.enter(ticket, [&] { of.source_hash.update(bytes); });
 }
 
 void ShardFiles::put(BulkWriter& target, std::uint64_t offset, std::span<std::byte> bytes,
@@ -123,60 +105,16 @@ void ShardFiles::put(BulkWriter& target, std::uint64_t offset, std::span<std::by
 
 void ShardFiles::write_target(std::size_t shard, std::uint64_t offset, std::uint64_t ticket,
                               std::span<std::byte> bytes, Bytes which) {
-  Shard& of = *shards_[shard];
-  File* const target = job_.shards[shard].target;
-  if (target != nullptr) put(*of.target, offset, bytes, which);
-  const std::uint64_t end = offset + bytes.size();
-  std::uint64_t flush_from = 0;
-  std::uint64_t flush_bytes = 0;
-  of.target_turn.enter(ticket, [&] {
-    if (of.edited) of.target_hash.update(bytes);
-    if (end - of.written_back >= kWritebackBytes) {
-      flush_from = of.written_back;
-      flush_bytes = end - of.written_back;
-      of.written_back = end;
-    }
-  });
-  if (target != nullptr && job_.durable && flush_bytes > 0) {
-    target->start_writeback(flush_from, flush_bytes);
-  }
+  BulkWriter* const target = shards_.target(shard);
+  if (target != nullptr) put(*target, offset, bytes, which);
+  shards_.pass_target(shard, ticket, offset + bytes.size(), bytes, [] {});
   execution_.advance(bytes.size());
-  if (end == job_.shards[shard].bytes) finish(shard);
-}
-
-void ShardFiles::finish(std::size_t shard) {
-  Shard& of = *shards_[shard];
-  if (of.target) of.target->finish();
-  ShardResult result;
-  result.source_hash = of.source_hash.hex();
-  result.target_hash = of.edited ? of.target_hash.hex() : result.source_hash;
-  finished_.add_shard(shard, std::move(result));
-}
-
-void ShardFiles::finish_empty() {
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (job_.shards[i].begin == job_.shards[i].bytes) finish(i);
-  }
-}
-
-void ShardFiles::abandon() {
-  for (const auto& shard : shards_) {
-    shard->source_turn.abandon();
-    shard->target_turn.abandon();
-  }
 }
 
 void ShardFiles::add_transfers(FuseResults& results) const {
-  const File* refused_target = nullptr;
-  for (const auto& of : shards_) {
-    if (!of->target) continue;
-    results.bytes_written += of->target->written();
-    results.bytes_cloned += of->target->cloned();
-    if (of->target->refused()) refused_target = &of->target->target();
-  }
+  shards_.add_transfers(results);
   results.delta_bytes_read = delta_bytes_;
   results.bytes_read = source_bytes_ + delta_bytes_;
-  note_refusals(results, readers_.refused(), refused_target);
 }
 
 }  // namespace contourfuse::device

@@ -6,19 +6,15 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
-#include <vector>
 
 #include "contourfuse/core/execution.hpp"
 #include "contourfuse/fusion/backend.hpp"
 #include "contourfuse/fusion/finished_shards.hpp"
+#include "contourfuse/fusion/shard_passages.hpp"
 #include "contourfuse/io/bulk_reader.hpp"
 #include "contourfuse/io/bulk_writer.hpp"
-#include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/page_buffer.hpp"
-#include "contourfuse/io/turnstile.hpp"
 #include "pipeline/stop.hpp"
 
 namespace contourfuse::device {
@@ -39,41 +35,29 @@ class ShardFiles final : public WaitingPlace {
   void read_delta(const MatrixJob& matrix, std::uint64_t first, std::span<std::byte> out);
   enum class Bytes : std::uint8_t { kOfTheSource, kEdited };
   /// Waits for the turn of `ticket`, then hashes what was read.
-  void pass_source(std::size_t shard, std::uint64_t ticket, std::span<const std::byte> bytes);
+  void pass_source(std::size_t shard, std::uint64_t ticket, std::span<const std::byte> bytes) {
+    shards_.pass_source(shard, ticket, bytes);
+  }
   /// Writes or copies, waits for the turn of `ticket`, hashes.
   void write_target(std::size_t shard, std::uint64_t offset, std::uint64_t ticket,
                     std::span<std::byte> bytes, Bytes which);
   /// Shards without bytes, of which no worker writes the last one.
-  void finish_empty();
-  void abandon() override;
+  void finish_empty() { shards_.finish_empty(); }
+  void abandon() override { shards_.abandon(); }
   /// After the run: byte counts, and what was refused.
   void add_transfers(FuseResults& results) const;
 
  private:
-  struct Shard {
-    const BulkReader* source = nullptr;
-    std::optional<BulkWriter> target{};
-    bool edited = false;
-    Turnstile source_turn{};
-    Turnstile target_turn{};
-    Hash128 source_hash{};
-    Hash128 target_hash{};
-    std::uint64_t written_back = 0;  // under target_turn
-  };
   /// This thread's room for `bytes` of a file from `offset`.
   std::span<std::byte> bounce(std::uint64_t offset, std::size_t bytes);
   void read_file(const BulkReader& reader, std::uint64_t offset, std::span<std::byte> out);
-  /// After its last byte.
-  void finish(std::size_t shard);
   void put(BulkWriter& target, std::uint64_t offset, std::span<std::byte> bytes, Bytes which);
 
-  const FuseJob& job_;
   const Execution& execution_;
   Stop& stop_;
-  FinishedShards& finished_;
   BulkReaders readers_;
   tbb::enumerable_thread_specific<PageBuffer> bounces_{};  // for transfers past the page cache
-  std::vector<std::unique_ptr<Shard>> shards_{};
+  ShardPassages shards_;
   std::atomic<std::uint64_t> source_bytes_ = 0;
   std::atomic<std::uint64_t> delta_bytes_ = 0;
 };

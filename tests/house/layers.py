@@ -8,6 +8,12 @@ import pathlib
 import re
 import sys
 
+MAY_INCLUDE_OF_BACKENDS = [
+    "fusion/backend.hpp", "fusion/finished_shards.hpp", "fusion/shard_passages.hpp",
+    "sweep/backend.hpp", "sweep/grid.hpp", "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
+    "io", "numeric", "core",
+]
+
 # What a layer's files may include, beside the layer's own. An entry with a slash after the layer
 # is that one header only.
 MAY_INCLUDE = {
@@ -20,12 +26,8 @@ MAY_INCLUDE = {
     "sweep": ["fusion", "neuron", "model", "io", "numeric", "core"],
     "measure": ["fusion", "model", "io", "numeric", "core"],
     "report": ["core"],
-    "backend/cpu": ["fusion/backend.hpp", "fusion/finished_shards.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
-                    "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
-                    "io", "numeric", "core"],
-    "backend/cuda": ["fusion/backend.hpp", "fusion/finished_shards.hpp", "sweep/backend.hpp", "sweep/grid.hpp",
-                     "sweep/grid_rules.hpp", "sweep/grid_tally.hpp", "sweep/products.hpp",
-                     "io", "numeric", "core"],
+    "backend/cpu": MAY_INCLUDE_OF_BACKENDS,
+    "backend/cuda": MAY_INCLUDE_OF_BACKENDS,
 }
 
 # What a layer's tests may include beside that.

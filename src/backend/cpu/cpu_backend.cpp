@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "contourfuse/fusion/finished_shards.hpp"
+#include "contourfuse/fusion/shard_passages.hpp"
 #include "contourfuse/io/bulk_reader.hpp"
 #include "contourfuse/io/bulk_writer.hpp"
-#include "contourfuse/io/hash.hpp"
 #include "contourfuse/io/page_buffer.hpp"
 #include "contourfuse/io/turnstile.hpp"
 #include "matrix_state.hpp"
@@ -26,20 +26,6 @@
 
 namespace contourfuse {
 namespace {
-
-// Early writeback: the final fsync then has little left to wait for.
-constexpr std::uint64_t kWritebackBytes = std::uint64_t{64} << 20;
-
-struct ShardState {
-  const BulkReader* source = nullptr;
-  std::optional<BulkWriter> target{};
-  bool edited = false;
-  Turnstile source_turn{};
-  Turnstile target_turn{};
-  Hash128 source_hash{};
-  Hash128 target_hash{};
-  std::uint64_t written_back = 0;  // under target_turn
-};
 
 /// Buffers of a worker, allocated once.
 struct Buffers {
@@ -67,16 +53,7 @@ class Run {
         list_(job, piece_elements_),
         readers_(job.read_method),
         states_(job.matrices.size()) {
-    for (const ShardJob& shard : job.shards) {
-      ShardState& state = *shards_.emplace_back(std::make_unique<ShardState>());
-      state.source = &readers_.of(*shard.source, shard.bytes);
-      if (shard.target != nullptr) {
-        state.target.emplace(*shard.source, *shard.target, shard.bytes, shard.copying,
-                             job.write_direct);
-      }
-    }
     for (const MatrixJob& matrix : job.matrices) {
-      shards_[matrix.shard]->edited = true;
       const auto place = matrix.delta->place();
       deltas_.push_back(place ? &readers_.of(*place->file, place->file->size()) : nullptr);
     }
@@ -94,9 +71,7 @@ class Run {
     for (std::size_t i = 0; i < states_.size(); ++i) {
       if (job_.matrices[i].rows == 0 || job_.matrices[i].cols == 0) finish_matrix(i);
     }
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      if (job_.shards[i].begin == job_.shards[i].bytes) finish_shard(i);
-    }
+    shards_.finish_empty();
     arena.execute([&] {
       tbb::parallel_for(
           0, threads, 1, [&](int) { work(); }, tbb::simple_partitioner());
@@ -105,8 +80,7 @@ class Run {
     // The last items may have been handed out before the request.
     execution_.check_cancelled();
     execution_.end();
-    for (const auto& shard : shards_) add_transfers(*shard);
-    note_refusals(results_, readers_.refused(), refused_target_);
+    shards_.add_transfers(results_);
     results_.bytes_read = bytes_read_ + delta_bytes_;
     results_.delta_bytes_read = delta_bytes_;
     return std::move(results_);
@@ -138,17 +112,7 @@ class Run {
         if (state) state->abandon();
       }
     }
-    for (const auto& shard : shards_) {
-      shard->source_turn.abandon();
-      shard->target_turn.abandon();
-    }
-  }
-
-  void add_transfers(const ShardState& shard) {
-    if (!shard.target) return;
-    results_.bytes_written += shard.target->written();
-    results_.bytes_cloned += shard.target->cloned();
-    if (shard.target->refused()) refused_target_ = &shard.target->target();
+    shards_.abandon();
   }
 
   Buffers make_buffers() const {
@@ -203,7 +167,7 @@ class Run {
     const std::span<std::byte> out = placed(buffer, begin, end - begin);
     execution_.pace(out.size());
     const TracedStage reading = stage("read", out.size());
-    shards_[shard]->source->read_in_place(begin, out);
+    shards_.source(shard).read_in_place(begin, out);
     bytes_read_ += out.size();
     return out;
   }
@@ -223,8 +187,9 @@ class Run {
       const std::uint64_t row = (first + done) / matrix.covered_cols;
       const std::uint64_t col = (first + done) % matrix.covered_cols;
       const std::uint64_t part = std::min(count - done, matrix.covered_cols - col);
-      shards_[matrix.shard]->source->read(matrix.offset + (row * matrix.cols + col) * bytes,
-                                          {buffer.data() + done * bytes, part * bytes});
+      shards_.source(matrix.shard)
+          .read(matrix.offset + (row * matrix.cols + col) * bytes,
+                {buffer.data() + done * bytes, part * bytes});
       done += part;
     }
     bytes_read_ += count * bytes;
@@ -258,7 +223,7 @@ class Run {
   void copy(const WorkItem& item, Buffers& buffers) {
     const std::span<std::byte> bytes =
         read_window(item.shard, item.begin, item.end, buffers.weight);
-    pass_source(item, bytes);
+    shards_.pass_source(item.shard, item.ticket, bytes);
     pass_target(item, bytes, nullptr, {});
   }
 
@@ -303,7 +268,7 @@ class Run {
     const std::uint64_t end = (item.end - matrix.offset) / bytes;
     const std::span<std::byte> window =
         read_window(item.shard, item.begin, item.end, buffers.weight);
-    pass_source(item, window);
+    shards_.pass_source(item.shard, item.ticket, window);
 
     const std::uint64_t delta_first = covered_before(matrix, first);
     const std::uint64_t covered = covered_before(matrix, end) - delta_first;
@@ -353,40 +318,19 @@ class Run {
     }
   }
 
-  void pass_source(const WorkItem& item, std::span<const std::byte> bytes) {
-    ShardState& shard = *shards_[item.shard];
-    shard.source_turn.enter(item.ticket, [&] { shard.source_hash.update(bytes); });
-  }
-
   void pass_target(const WorkItem& item, std::span<std::byte> bytes, MatrixState* matrix,
                    std::span<const std::byte> delta) {
-    ShardState& shard = *shards_[item.shard];
-    File* target = job_.shards[item.shard].target;
-    if (target != nullptr) put(item, bytes);
-    std::uint64_t flush_from = 0;
-    std::uint64_t flush_bytes = 0;
+    BulkWriter* const target = shards_.target(item.shard);
+    if (target != nullptr) put(*target, item, bytes);
     const bool stored_delta = matrix != nullptr && job_.matrices[item.matrix].delta->stored();
-    shard.target_turn.enter(item.ticket, [&] {
-      if (shard.edited) shard.target_hash.update(bytes);
-      if (matrix != nullptr) {
-        matrix->weight_hash.update(bytes);
-        if (stored_delta) matrix->delta_hash.update(delta);
-      }
-      if (item.end - shard.written_back >= kWritebackBytes) {
-        flush_from = shard.written_back;
-        flush_bytes = item.end - shard.written_back;
-        shard.written_back = item.end;
-      }
+    shards_.pass_target(item.shard, item.ticket, item.end, bytes, [&] {
+      if (matrix != nullptr) matrix->weight_hash.update(bytes);
+      if (stored_delta) matrix->delta_hash.update(delta);
     });
-    if (target != nullptr && job_.durable && flush_bytes > 0) {
-      target->start_writeback(flush_from, flush_bytes);
-    }
     execution_.advance(bytes.size());
-    if (item.end == job_.shards[item.shard].bytes) finish_shard(item.shard);
   }
 
-  void put(const WorkItem& item, std::span<std::byte> bytes) {
-    BulkWriter& target = *shards_[item.shard]->target;
+  void put(BulkWriter& target, const WorkItem& item, std::span<std::byte> bytes) {
     const bool is_copy = item.step == Step::kCopy || job_.matrices[item.matrix].covered() == 0;
     if (is_copy && target.copies_by_itself()) {
       target.copy(item.begin, bytes);
@@ -403,16 +347,6 @@ class Run {
     states_[matrix].reset();
   }
 
-  /// With the last ticket, so every byte has been written and hashed.
-  void finish_shard(std::size_t index) {
-    ShardState& shard = *shards_[index];
-    if (shard.target) shard.target->finish();
-    ShardResult result;
-    result.source_hash = shard.source_hash.hex();
-    result.target_hash = shard.edited ? shard.target_hash.hex() : result.source_hash;
-    finished_.add_shard(index, std::move(result));
-  }
-
   const FuseJob& job_;
   const Execution& execution_;
   const Kernels& kernels_ = best_kernels();
@@ -421,8 +355,6 @@ class Run {
   WorkList list_;
   BulkReaders readers_;
   std::vector<const BulkReader*> deltas_{};  // by matrix; null: read through the matrix's delta
-  std::vector<std::unique_ptr<ShardState>> shards_{};
-  const File* refused_target_ = nullptr;
   std::mutex states_mutex_{};
   std::vector<std::unique_ptr<MatrixState>> states_;
   std::exception_ptr failure_{};
@@ -431,6 +363,7 @@ class Run {
   std::atomic<std::uint64_t> delta_bytes_{0};
   FuseResults results_{};
   FinishedShards finished_{job_, results_};
+  ShardPassages shards_{job_, readers_, finished_};
 };
 
 class CpuBackend final : public Backend {
