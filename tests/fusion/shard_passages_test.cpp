@@ -22,6 +22,16 @@ std::string hash_of(std::string_view bytes) {
   return hash.hex();
 }
 
+/// What a backend holds while it runs a job.
+struct Running {
+  explicit Running(const FuseJob& job)
+      : readers(job.read_method), finished(job, results), passages(job, readers, finished) {}
+  FuseResults results{};
+  BulkReaders readers;
+  FinishedShards finished;
+  ShardPassages passages;
+};
+
 /// A job of one shard of nine pieces, written to a file.
 class Passages : public testing::Test {
  protected:
@@ -78,60 +88,48 @@ class Passages : public testing::Test {
 
 TEST_F(Passages, HashInTheOrderOfTheFileWhicheverThreadComesFirst) {
   job.matrices = {{.name = "edited"}};
-  FuseResults results;
-  BulkReaders readers(ReadMethod::kPread);
-  FinishedShards of_job(job, results);
-  ShardPassages passages(job, readers, of_job);
-  pass_all(passages, true);
+  Running run(job);
+  pass_all(run.passages, true);
   EXPECT_TRUE(finished.empty());  // its matrix is not done
-  of_job.add_matrix(0, {});
+  run.finished.add_matrix(0, {});
   EXPECT_EQ(finished, std::vector<std::size_t>{0});
 
   std::string edited;
   for (std::uint64_t ticket = 0; ticket < kPieces; ++ticket) edited += piece(ticket, true);
   EXPECT_EQ(test::read_bytes(folder / "target"), edited);
-  EXPECT_EQ(results.shards[0].source_hash, hash_of(content));
-  EXPECT_EQ(results.shards[0].target_hash, hash_of(edited));
-  passages.add_transfers(results);
-  EXPECT_EQ(results.bytes_written, content.size());
-  EXPECT_EQ(results.bytes_cloned, 0U);
+  EXPECT_EQ(run.results.shards[0].source_hash, hash_of(content));
+  EXPECT_EQ(run.results.shards[0].target_hash, hash_of(edited));
+  run.passages.add_transfers(run.results);
+  EXPECT_EQ(run.results.bytes_written, content.size());
+  EXPECT_EQ(run.results.bytes_cloned, 0U);
 }
 
 TEST_F(Passages, AShardThatIsNotEditedHasTheHashOfItsSource) {
-  FuseResults results;
-  BulkReaders readers(ReadMethod::kPread);
-  FinishedShards of_job(job, results);
-  ShardPassages passages(job, readers, of_job);
-  pass_all(passages, false);
+  Running run(job);
+  pass_all(run.passages, false);
   EXPECT_EQ(finished, std::vector<std::size_t>{0});
-  EXPECT_EQ(results.shards[0].target_hash, hash_of(content));
+  EXPECT_EQ(run.results.shards[0].target_hash, hash_of(content));
 }
 
 TEST_F(Passages, WriteNothingWithoutATarget) {
   job.shards[0].target = nullptr;
   job.matrices = {{.name = "edited"}};
-  FuseResults results;
-  BulkReaders readers(ReadMethod::kPread);
-  FinishedShards of_job(job, results);
-  ShardPassages passages(job, readers, of_job);
-  EXPECT_EQ(passages.target(0), nullptr);
-  pass_all(passages, true);
-  of_job.add_matrix(0, {});
-  EXPECT_NE(results.shards[0].target_hash, results.shards[0].source_hash);
-  passages.add_transfers(results);
-  EXPECT_EQ(results.bytes_written, 0U);
+  Running run(job);
+  EXPECT_EQ(run.passages.target(0), nullptr);
+  pass_all(run.passages, true);
+  run.finished.add_matrix(0, {});
+  EXPECT_NE(run.results.shards[0].target_hash, run.results.shards[0].source_hash);
+  run.passages.add_transfers(run.results);
+  EXPECT_EQ(run.results.bytes_written, 0U);
 }
 
 TEST_F(Passages, CallWhatComesAlongInTheSameOrder) {
-  FuseResults results;
-  BulkReaders readers(ReadMethod::kPread);
-  FinishedShards of_job(job, results);
-  ShardPassages passages(job, readers, of_job);
+  Running run(job);
   std::vector<std::uint64_t> order;
   std::vector<std::thread> threads;
   for (std::uint64_t back = 0; back < kPieces; ++back) {
     threads.emplace_back([&, ticket = kPieces - 1 - back] {
-      passages.pass_target(0, ticket, ticket + 1, {}, [&] { order.push_back(ticket); });
+      run.passages.pass_target(0, ticket, ticket + 1, {}, [&] { order.push_back(ticket); });
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -143,32 +141,26 @@ TEST_F(Passages, FinishShardsWithoutBytesAtOnce) {
   folder.write("empty", "");
   source.emplace(File::open(folder / "empty"));
   job.shards[0].bytes = 0;
-  FuseResults results;
-  BulkReaders readers(ReadMethod::kPread);
-  FinishedShards of_job(job, results);
-  ShardPassages passages(job, readers, of_job);
-  passages.finish_empty();
+  Running run(job);
+  run.passages.finish_empty();
   EXPECT_EQ(finished, std::vector<std::size_t>{0});
-  EXPECT_EQ(results.shards[0].target_hash, hash_of(""));
+  EXPECT_EQ(run.results.shards[0].target_hash, hash_of(""));
 }
 
 TEST_F(Passages, ThrowAtThoseWhoWaitWhenTheyAreAbandoned) {
-  FuseResults results;
-  BulkReaders readers(ReadMethod::kPread);
-  FinishedShards of_job(job, results);
-  ShardPassages passages(job, readers, of_job);
+  Running run(job);
   int thrown = 0;
   std::thread waiting([&] {
     try {
-      pass(passages, 5, false);
+      pass(run.passages, 5, false);
     } catch (const Abandoned&) {
       ++thrown;
     }
   });
-  passages.abandon();
+  run.passages.abandon();
   waiting.join();
   EXPECT_EQ(thrown, 1);
-  EXPECT_THROW(passages.pass_target(0, 0, kPiece, {}, [] {}), Abandoned);
+  EXPECT_THROW(run.passages.pass_target(0, 0, kPiece, {}, [] {}), Abandoned);
   EXPECT_TRUE(finished.empty());
 }
 

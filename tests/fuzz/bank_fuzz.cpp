@@ -8,7 +8,7 @@
 #include "container_mutation.hpp"
 #include "memory_file.hpp"
 #include "refusal.hpp"
-#include "written_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 using fuzz::require;
 
 NeuronBank round_trip(const NeuronBank& bank) {
-  static const fuzz::WrittenFolder folder;
+  static const test::TemporaryFolder folder;
   const std::filesystem::path file = folder.path() / "bank.safetensors";
   write_bank(bank, file, Durability::kNone);
   return read_bank(file);

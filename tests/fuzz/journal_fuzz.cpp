@@ -9,7 +9,7 @@
 #include "fusion/sealed_files.hpp"
 #include "json_mutation.hpp"
 #include "refusal.hpp"
-#include "written_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace contourfuse {
 namespace {
@@ -17,7 +17,7 @@ namespace {
 using fuzz::require;
 
 std::string written(const JournalContents& contents) {
-  static const fuzz::WrittenFolder folder;
+  static const test::TemporaryFolder folder;
   const std::filesystem::path file = folder.path() / kJournalName;
   {
     Journal journal(folder.path(), contents.run, Durability::kNone);

@@ -13,6 +13,7 @@
 #include "contourfuse/io/file.hpp"
 #include "support/error_of.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/without_root.hpp"
 
 namespace contourfuse {
 namespace {
@@ -215,9 +216,15 @@ TEST(PublishTarget, TheParentMustExist) {
   EXPECT_EQ(error.place().file, (folder / "no").string());
   EXPECT_EQ(refused(folder / "file" / "out", false).kind(), "output-parent-missing");
   EXPECT_FALSE(fs::exists(folder / "no"));
-  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+}
+
+TEST(PublishTarget, TheParentMustBeWritable) {
+  const test::TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms{0755});
   fs::create_directory(folder / "closed");
-  fs::permissions(folder / "closed", fs::perms::owner_read | fs::perms::owner_exec);
+  fs::permissions(folder / "closed", fs::perms{0555});
+  const test::WithoutRoot nobody;
+  if (!nobody.holds()) GTEST_SKIP() << "root may write everywhere, and cannot be another user here";
   EXPECT_EQ(refused(folder / "closed" / "out", false).kind(), "output-not-writable");
 }
 

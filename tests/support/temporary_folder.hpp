@@ -1,8 +1,6 @@
 // A folder of a test's own.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -23,7 +21,7 @@ inline void write_bytes(const std::filesystem::path& path, std::string_view byte
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = testing::TempDir() + "contourfuse-XXXXXX";
+    std::string pattern = std::filesystem::temp_directory_path() / "contourfuse-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) {
       throw std::filesystem::filesystem_error("mkdtemp", pattern,
                                               std::error_code(errno, std::generic_category()));
